@@ -138,7 +138,7 @@ impl<K: Connector> Mailer<K> {
         let inner = &*self.inner;
         let now = inner.clock.now();
         let request = Request::new().with_deadline(now + max_wait).fresh();
-        let mut turn = Turn::new(inner, inner.pool.request(now, request)?);
+        let mut turn = Turn::new(inner, inner.pool.request(now, request)?, now + max_wait);
         let (id, driver) = turn.connection().await?;
         let check = Check::new(driver.smtp());
         turn.release(id, driver);
@@ -214,7 +214,7 @@ impl<K: Connector> Inner<K> {
             Ok(ticket) => ticket,
             Err(error) => return Err(SendError::new(error, mail)),
         };
-        let mut turn = Turn::new(self, ticket);
+        let mut turn = Turn::new(self, ticket, now + max_wait);
         loop {
             let (id, driver) = match turn.connection().await {
                 Ok(connection) => connection,

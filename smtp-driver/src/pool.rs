@@ -137,7 +137,7 @@ impl<C: Pooled> SharedPool<C> {
 
     /// Returns a connection that was opened as a [test](Request::fresh), without a message.
     pub fn release(&self, now: Time, id: ConnectionId, ticket: Ticket, connection: C) {
-        let report = Report::rejected();
+        let report = Report::unused();
         self.with(now, |state| {
             state.tickets.remove(&ticket);
             let _ = state.pool.handle_outcome(now, id, ticket, report);

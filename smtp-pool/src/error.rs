@@ -84,6 +84,8 @@ pub enum Limit {
     RecipientRate(Duration),
     /// The [rate](crate::PoolConfig::with_connection_rate) of connections.
     ConnectionRate(Duration),
+    /// The connection for the request is still being opened.
+    Connecting,
     /// Nothing: the driver has an action to take.
     Driver,
 }
@@ -181,6 +183,7 @@ impl fmt::Display for Limit {
             Self::ConnectionRate(left) => {
                 write!(f, "the rate of connections, for {}", seconds(*left))
             }
+            Self::Connecting => f.write_str("the connection was still being opened"),
             Self::Driver => f.write_str("nothing drives the mailer"),
         }
     }

@@ -268,7 +268,9 @@ impl Pool {
         };
         let user = slot.users.remove(index);
         slot.history.last_used = now;
-        if report.is_open {
+        if report.kind == Kind::Unused {
+            slot.history.begun = slot.history.begun.saturating_sub(1);
+        } else if report.is_open {
             slot.history.ended = slot.history.ended.saturating_add(1);
             slot.history.is_proven = true;
         } else if slot.state == SlotState::Open {
@@ -336,6 +338,7 @@ impl Pool {
                 &mut self.stats.sent
             }
             Kind::InDoubt => &mut self.stats.in_doubt,
+            Kind::Unused => return Verdict::Final,
             Kind::Failed | Kind::Lost | Kind::Untouched => &mut self.stats.failed,
         };
         *counter = counter.saturating_add(1);

@@ -27,6 +27,8 @@ pub struct Report {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// There was no message.
+    Unused,
     /// Accepted for at least one recipient.
     Accepted,
     /// Rejected, or not sent for a reason of the message's own.
@@ -74,31 +76,37 @@ impl Report {
 
     /// The report on a message that was accepted, over a connection that takes another one.
     pub const fn accepted() -> Self {
-        Self::with_fate(true, Kind::Accepted)
+        Self::with_kind(true, Kind::Accepted)
     }
 
     /// The report on a message that was rejected, over a connection that takes another one.
     pub const fn rejected() -> Self {
-        Self::with_fate(true, Kind::Failed)
+        Self::with_kind(true, Kind::Failed)
+    }
+
+    /// The report on a connection that was opened as a [test](crate::Request::fresh), and carried no
+    /// message.
+    pub const fn unused() -> Self {
+        Self::with_kind(true, Kind::Unused)
     }
 
     /// The report on a message that was not sent, because the connection was lost.
     pub const fn lost() -> Self {
-        Self::with_fate(false, Kind::Lost)
+        Self::with_kind(false, Kind::Lost)
     }
 
     /// The report on a message of which no byte was sent: its connection had been closed while it
     /// was idle.
     pub const fn untouched() -> Self {
-        Self::with_fate(false, Kind::Untouched)
+        Self::with_kind(false, Kind::Untouched)
     }
 
     /// The report on a message that is in doubt.
     pub const fn in_doubt() -> Self {
-        Self::with_fate(false, Kind::InDoubt)
+        Self::with_kind(false, Kind::InDoubt)
     }
 
-    const fn with_fate(is_open: bool, kind: Kind) -> Self {
+    const fn with_kind(is_open: bool, kind: Kind) -> Self {
         Self {
             is_open,
             kind,

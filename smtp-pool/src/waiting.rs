@@ -51,8 +51,9 @@ impl Request {
         Self { recipients, ..self }
     }
 
-    /// How long the request may wait for a connection. Once it has one, the time limits of the
-    /// connection apply.
+    /// How long the request may wait for a connection. A connection that is opened for it keeps the
+    /// time limits of connecting; a driver that gives up sooner [cancels](crate::Pool::cancel) the
+    /// request.
     #[must_use]
     pub const fn with_deadline(self, deadline: Time) -> Self {
         Self {

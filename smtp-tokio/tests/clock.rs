@@ -102,3 +102,30 @@ fn a_mailer_dropped_outside_of_the_runtime_ends_its_connections() {
     let sessions = server.wait_for_sessions(1, Duration::from_secs(60));
     assert!(sessions[0].quit());
 }
+
+#[test]
+fn a_mailer_gives_up_in_time_while_a_connection_is_being_opened() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        // It takes the connection, and says nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = smtp_tokio::Endpoint::builder("127.0.0.1")
+            .port(silent.local_addr().unwrap().port())
+            .security(Security::Cleartext)
+            .build()
+            .unwrap();
+        let mailer = Mailer::new(endpoint).with_max_wait(Duration::from_secs(5));
+        let message = "From: a@x.test\r\n\r\nhello\r\n";
+        let mail = smtp_tokio::Mail::new("a@x.test", ["b@x.test"], message).unwrap();
+        let began = tokio::time::Instant::now();
+        let error = mailer.send(mail).await.unwrap_err();
+        assert_eq!(began.elapsed().as_secs(), 5);
+        assert_eq!(
+            error.to_string(),
+            "no connection in time: the connection was still being opened"
+        );
+        assert_eq!(error.into_mail().recipients().len(), 1);
+        assert_eq!(mailer.stats().connecting, 0);
+    });
+}

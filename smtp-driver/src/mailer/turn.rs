@@ -4,27 +4,31 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use smtp_pool::{ConnectionId, PoolError, Ticket};
-use smtp_proto::{Connection, Mail, MailId, Outcome};
+use smtp_pool::{ConnectionId, Limit, PoolError, Ticket};
+use smtp_proto::{Connection, Mail, MailId, Outcome, Time};
 
 use super::{Connected, Connector, Inner};
 use crate::Clock;
+use crate::connecting::before;
 use crate::pool::{Finished, Grant};
 
 /// A caller with a ticket. Dropped before its end, it gives up the ticket and its connection.
 pub(super) struct Turn<'a, K: Connector> {
     inner: &'a Inner<K>,
     ticket: Ticket,
+    /// Until when it may wait for a connection.
+    deadline: Time,
     /// The waker that the pool has.
     waker: Option<Waker>,
     is_over: bool,
 }
 
 impl<'a, K: Connector> Turn<'a, K> {
-    pub(super) fn new(inner: &'a Inner<K>, ticket: Ticket) -> Self {
+    pub(super) fn new(inner: &'a Inner<K>, ticket: Ticket, deadline: Time) -> Self {
         Self {
             inner,
             ticket,
+            deadline,
             waker: None,
             is_over: false,
         }
@@ -49,8 +53,14 @@ impl<'a, K: Connector> Turn<'a, K> {
                     return Err(error);
                 }
             };
-            let connecting = async { connector.connect().await.map(Box::new) };
-            let connected = self.unless_dropped(connecting).await;
+            let connecting = pin!(async { connector.connect().await.map(Box::new) });
+            let alarm = pin!(clock.alarm(self.deadline));
+            let in_time = before(alarm.as_pin_mut(), connecting);
+            let connected = match self.unless_dropped(in_time).await {
+                Some(None) => return Err(PoolError::Deadline(Limit::Connecting)),
+                Some(connected) => connected,
+                None => None,
+            };
             let now = clock.now();
             match connected {
                 Some(Ok(mut driver)) => {

@@ -1,6 +1,6 @@
 //! Which message is sent again.
 
-use smtp_pool::Report;
+use smtp_pool::{Report, Request};
 
 use super::{Script, at_most};
 
@@ -71,4 +71,16 @@ fn messages_behind_the_one_that_failed_wait_again_in_order() {
     script.connected(2);
     assert_eq!(script.ends(2, "b", Report::accepted()), "use 2 for c");
     assert_eq!(script.takes(2), Some("d"));
+}
+
+#[test]
+fn a_test_of_connecting_is_no_message_that_the_connection_carried() {
+    let mut script = Script::new(at_most(1));
+    script.asks_for("check", Request::new().fresh());
+    script.connected(1);
+    assert_eq!(script.ends(1, "check", Report::unused()), "");
+    let stats = script.pool.stats();
+    assert_eq!((stats.idle, stats.sent, stats.failed), (1, 0, 0));
+    assert_eq!(script.asks("a"), "use 1 for a");
+    assert_eq!(script.ends(1, "a", Report::lost()), "");
 }

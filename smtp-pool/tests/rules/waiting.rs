@@ -223,27 +223,3 @@ fn errors_say_whether_to_try_later() {
     assert!(later(&PoolError::Connect(refused())));
     assert!(!later(&PoolError::Connect(greeted_with("554 no\r\n"))));
 }
-
-#[test]
-#[ignore = "a ticket whose connection is being opened has no deadline: only its connector ends it"]
-fn a_request_fails_at_its_deadline_while_its_connection_is_being_opened() {
-    let mut script = Script::new(at_most(1));
-    let deadline = script.now + seconds(5);
-    let request = Request::new().with_deadline(deadline);
-    assert_eq!(script.asks_for("a", request), "connect 1 for a");
-    let actions = script.later(seconds(5));
-    assert!(
-        actions.starts_with("fail a: no connection in time"),
-        "{actions:?}"
-    );
-}
-
-#[test]
-#[ignore = "a message stays with the connection that is opened for it, also while another is idle"]
-fn a_message_whose_connection_is_being_opened_takes_another_that_becomes_idle() {
-    let mut script = Script::new(at_most(2));
-    script.asks("a");
-    script.connected(1);
-    assert_eq!(script.asks("b"), "connect 2 for b");
-    assert_eq!(script.ends(1, "a", Report::accepted()), "use 1 for b");
-}
