@@ -39,8 +39,8 @@
 //! | `envelope()` | its sender and recipients; without a sender, the null sender of delivery reports |
 //! | `Bcc` | lettre removes it from the header section unless `keep_bcc` was called, and then it is sent |
 //! | an IPv6 address as a domain | `[IPv6:…]` (RFC 5321, section 4.1.3) |
-//! | a non-ASCII domain | unchanged to a server with SMTPUTF8, else its A-label |
-//! | a non-ASCII local part | to a server with SMTPUTF8 only; without, the message is not sent |
+//! | a non-ASCII domain | its A-labels |
+//! | a non-ASCII local part | the address unchanged, to a server with SMTPUTF8 only |
 //!
 //! lettre needs its feature `builder` only, and this crate turns on no other of lettre's, except
 //! `tokio1` for the async transport. If a program turns on lettre's own TLS as well, lettre asks for
