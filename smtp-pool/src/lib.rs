@@ -37,9 +37,9 @@
 //!    reply, on a connection that had carried a message before. A message in doubt is never sent
 //!    again.
 //! 4. Waiting is in order and bounded; each [`Request`] may have a deadline. A failed attempt to
-//!    connect fails everything that waits, unless other connections are open. The next attempt
-//!    follows after 1 second, doubling to 60, with jitter. Attempts that fail together count as
-//!    one.
+//!    connect fails everything that waits, unless other connections are open or being opened. The
+//!    next attempt follows after 1 second, doubling to 60, with jitter. Attempts that fail together
+//!    count as one.
 //! 5. A server that complains of too many connections gets half as many; 20 accepted messages
 //!    restore one. [`Rate`]s limit messages, recipients and connections.
 //! 6. [`close`](Pool::close) takes nothing new, lets the rest end until its deadline, and then

@@ -213,8 +213,8 @@ impl Pool {
 
     /// A connection could not be opened.
     ///
-    /// If no other connection is open, everything that waits fails with this error. Otherwise the
-    /// message that it was opened for waits again.
+    /// If no other connection is open or being opened, everything that waits fails with this error.
+    /// Otherwise the message that it was opened for waits again.
     pub fn handle_connect_failed(&mut self, now: Time, connection: ConnectionId, error: Error) {
         let all = self.connections.len();
         let Some(slot) = self.connections.remove_connecting(connection) else {
@@ -241,7 +241,8 @@ impl Pool {
                 self.waiting.insert(ticket, request);
             }
         }
-        if !stands {
+        // One that is being opened may be among those that the server allows.
+        if !stands && self.connections.count(SlotState::Connecting) == 0 {
             self.fail_waiting(&PoolError::Connect(error));
         }
     }

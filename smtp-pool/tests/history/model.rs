@@ -347,7 +347,8 @@ impl Model {
         } else {
             self.messages[message].at = At::Waiting;
         }
-        if !stands {
+        let goes_on = |link: &Link| link.state == State::Connecting;
+        if !stands && !self.links.iter().any(goes_on) {
             for message in self.waiting() {
                 self.fail(message, told.clone());
             }

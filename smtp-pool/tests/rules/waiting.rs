@@ -149,6 +149,34 @@ fn a_failed_attempt_fails_nobody_while_another_connection_is_open() {
 }
 
 #[test]
+fn a_failed_attempt_fails_nobody_while_another_one_goes_on() {
+    let mut script = Script::new(at_most(3));
+    script.asks("a");
+    script.asks("b");
+    script.asks("c");
+    script.asks("d");
+    let too_many = "421 4.7.0 too many connections\r\n";
+    assert_eq!(script.refused(2, greeted_with(too_many)), "");
+    assert_eq!(script.refused(3, greeted_with(too_many)), "");
+    script.connected(1);
+    assert_eq!(script.ends(1, "a", Report::accepted()), "use 1 for b");
+}
+
+#[test]
+fn the_last_of_several_attempts_fails_all_that_wait() {
+    let mut script = Script::new(at_most(2));
+    script.asks("a");
+    script.asks("b");
+    script.asks("c");
+    assert_eq!(script.refused(2, refused()), "");
+    let error = "connecting: the transport failed";
+    assert_eq!(
+        script.refused(1, refused()),
+        format!("fail a: {error}, fail b: {error}, fail c: {error}")
+    );
+}
+
+#[test]
 fn a_fresh_request_fails_with_its_own_attempt() {
     let mut script = Script::new(at_most(2));
     script.asks("a");
