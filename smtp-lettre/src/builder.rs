@@ -138,7 +138,7 @@ macro_rules! constructors {
         /// A transport in cleartext, to port 25 of this machine.
         ///
         /// # Errors
-        /// None is known.
+        /// Those of [`build`](crate::SmtpTransportBuilder::build), of which none concerns this host.
         pub fn unencrypted_localhost() -> Result<Self, crate::Error> {
             Self::builder_dangerous("localhost").build()
         }
