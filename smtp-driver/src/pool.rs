@@ -58,7 +58,7 @@ pub enum Finished {
 }
 
 impl<C: Pooled> SharedPool<C> {
-    /// A pool without connections; the seed is that of [`Pool::new`](smtp_pool::Pool::new).
+    /// A pool without connections; the seed is that of `smtp_pool::Pool::new`.
     pub fn new(config: PoolConfig, seed: u64) -> Self {
         let is_dropping = Arc::new(AtomicBool::new(false));
         Self {
@@ -135,7 +135,7 @@ impl<C: Pooled> SharedPool<C> {
         self.with(now, |state| state.pool.handle_closed(now, id));
     }
 
-    /// Returns a connection that was opened as a [test](Request::fresh), without a message.
+    /// Returns a connection that was opened as a test (`Request::fresh`), without a message.
     pub fn release(&self, now: Time, id: ConnectionId, ticket: Ticket, connection: C) {
         let report = Report::unused();
         self.with(now, |state| {

@@ -62,6 +62,9 @@
         clippy::unwrap_used
     )
 )]
+// The pages of the crates above this one find its pages beside theirs, even if they are made before
+// these.
+#![doc(html_root_url = "../")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
