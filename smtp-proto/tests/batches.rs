@@ -408,3 +408,28 @@ fn a_level_set_on_a_connection_counts_unless_the_config_sets_one_or_the_server_h
     let envelope = Some(Pipelining::Envelope);
     assert_eq!(behind_the_first(envelope, level, "PIPELINING"), "");
 }
+
+#[test]
+fn an_outcome_waits_until_the_commands_that_follow_are_sent() {
+    let mut harness = Harness::new(config(Some(Pipelining::Envelope)));
+    let mut batch = Batch::new(Source::new((0..2).map(mail)));
+    let mut next =
+        |harness: &mut Harness| batch.poll_outcome_from(&mut harness.connection, Source::next);
+    for input in [
+        "220 mx.test\r\n",
+        &ehlo("PIPELINING"),
+        "250 ok\r\n250 ok\r\n354 go\r\n",
+    ] {
+        assert!(next(&mut harness).is_pending());
+        harness.listen();
+        harness.ask(input);
+    }
+    assert!(next(&mut harness).is_pending());
+    harness.say("250 taken\r\n");
+    assert!(next(&mut harness).is_pending());
+    assert!(harness.listen().starts_with("MAIL FROM:<m1@x.test>"));
+    let Poll::Ready(Some(outcome)) = next(&mut harness) else {
+        panic!("no outcome after the commands");
+    };
+    assert!(outcome.is_accepted());
+}

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::common::Answered as _;
 use crate::common::harness::Harness;
-use smtp_proto::{ApiMisuse, Command, Config, ErrorKind, Event, ProtocolError, Security};
+use smtp_proto::{
+    ApiMisuse, Command, Config, ErrorKind, Event, ProtocolError, Security, Timeout, Timeouts,
+};
 
 fn config() -> Config {
     Config::builder("client.test".parse().unwrap())
@@ -167,4 +169,83 @@ fn the_end_is_an_event_once() {
     assert!(matches!(next(), Some(Event::Ready)));
     assert!(matches!(next(), Some(Event::Closed)));
     assert!(next().is_none());
+}
+
+#[test]
+fn v42_a_timeout_call_counts_as_a_read_only_where_one_was_asked_for() {
+    let mut harness = Harness::new(config());
+    harness.listen();
+    harness.say("220 mx.test\r\n");
+    assert_eq!(harness.listen(), "EHLO client.test\r\n");
+    harness.say("250 mx.test\r\n");
+    let noop = || Command::custom("NOOP", None).unwrap();
+    harness.connection.command(noop());
+    harness.tick();
+    assert!(harness.connection.poll_transmit(harness.now).is_none());
+    harness.tick();
+    assert!(harness.connection.poll_transmit(harness.now).is_some());
+}
+
+#[test]
+fn v42_a_first_item_does_not_undo_the_request_to_read() {
+    let mut harness = Harness::new(config());
+    harness.listen();
+    harness.say("220 mx.test\r\n");
+    harness.wait(Duration::from_secs(1));
+    assert!(harness.connection.poll_transmit(harness.now).is_none());
+    let noop = Command::custom("NOOP", None).unwrap();
+    harness.connection.command(noop);
+    harness.tick();
+    let transmit = harness.connection.poll_transmit(harness.now).unwrap();
+    assert_eq!(
+        transmit.iter().collect::<Vec<_>>().concat(),
+        b"EHLO client.test\r\n"
+    );
+}
+
+#[test]
+fn a_time_limit_that_is_over_comes_before_the_request_to_read() {
+    let limit = Duration::from_secs(7);
+    let timeouts = Timeouts::default().with_session(limit);
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .timeouts(timeouts)
+        .build()
+        .unwrap();
+    let mut harness = Harness::new(config);
+    let end = harness.now + limit;
+    harness.listen();
+    harness.say("220 mx.test\r\n");
+    harness.wait(Duration::from_secs(8));
+    assert!(harness.connection.poll_transmit(harness.now).is_none());
+    assert_eq!(harness.connection.poll_timeout(), Some(end));
+    harness.tick();
+    let error = harness.failure();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Timeout::Session)),
+        "{error:#}"
+    );
+}
+
+#[test]
+fn replies_between_two_outputs_are_one_round_trip() {
+    let mut harness = Harness::new(config());
+    let trips = |harness: &Harness| harness.connection.stats().round_trips();
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    assert_eq!(trips(&harness), 1);
+    harness.ask("250-mx.test\r\n250 PIPELINING\r\n");
+    assert_eq!(trips(&harness), 2);
+    let message = "From: a@x.test\r\n\r\nhello\r\n";
+    let mail = smtp_proto::Mail::new("a@x.test", ["b@x.test"], message).unwrap();
+    harness.connection.submit(mail);
+    assert!(harness.listen().ends_with("DATA\r\n"));
+    for reply in ["250 ok\r\n", "250 ok\r\n"] {
+        harness.say(reply);
+        assert_eq!(trips(&harness), 3);
+    }
+    assert!(harness.ask("354 go\r\n").ends_with("\r\n.\r\n"));
+    assert_eq!(trips(&harness), 3);
+    harness.say("250 taken\r\n");
+    assert_eq!(trips(&harness), 4);
 }
