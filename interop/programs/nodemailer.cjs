@@ -119,6 +119,7 @@ const own = {
   Bare: bare,
   Broken: { broken: true },
   Few: { maxRecipients: settings.few },
+  Strict: { maxClients: settings.connections, socketTimeout: 1000 * settings.idle },
   Old: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' }
 }
 

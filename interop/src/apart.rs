@@ -1,5 +1,6 @@
 //! A network namespace and a temporary folder of this program's own: no traffic leaves it, no other
-//! traffic disturbs it, and files that servers write into the folder stay in memory.
+//! traffic disturbs it, the servers' name resolves to them, and files that they write into the folder
+//! stay in memory.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -46,5 +47,7 @@ const HOME: &str = "INTEROP_HOME";
 const SCRIPT: &str = "\
 ip link set lo up
 [ -n \"$0\" ] || mount -t tmpfs -o mode=755 tmpfs \"$INTEROP_HOME\"
+printf '127.0.0.1 localhost mail.test\n' > \"$INTEROP_HOME/hosts\"
+mount --bind \"$INTEROP_HOME/hosts\" /etc/hosts
 exec \"$@\"
 ";

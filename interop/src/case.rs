@@ -22,6 +22,7 @@ mod extension;
 mod fault;
 mod lmtp;
 mod login;
+mod mailer;
 mod origin;
 mod report;
 mod retry;
@@ -79,6 +80,7 @@ pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> 
         origin::CASES,
         fault::CASES,
         retry::CASES,
+        mailer::CASES,
         slow_link::CASES,
         end_to_end::CASES,
         own,
@@ -193,7 +195,7 @@ impl<'a> CaseContext<'a> {
                 message.check_status(index, delivery.status())?;
             }
         }
-        self.compare(messages, session)?;
+        self.compare(messages, &session.outcomes)?;
         let quit = session.quit.as_ref();
         quit.map_err(|error| format!("at the end: {error:#}"))
             .copied()
@@ -214,18 +216,18 @@ impl<'a> CaseContext<'a> {
     }
 
     /// Asserts that the server stored what the outcomes report, and nothing else.
-    pub(crate) fn compare(&self, messages: &[Message], session: &Session) -> Result<(), String> {
-        let recipients = || session.outcomes.iter().flat_map(Outcome::recipients);
+    pub(crate) fn compare(&self, messages: &[Message], outcomes: &[Outcome]) -> Result<(), String> {
+        let recipients = || outcomes.iter().flat_map(Outcome::recipients);
         let accepted = |delivery: &&RecipientOutcome| {
             matches!(delivery.status(), RecipientStatus::Accepted(_))
         };
         // A message in doubt may be stored at any time.
-        let expected = match session.outcomes.iter().any(Outcome::is_in_doubt) {
+        let expected = match outcomes.iter().any(Outcome::is_in_doubt) {
             true => usize::MAX,
             false => recipients().filter(accepted).count(),
         };
         let mut stored = self.collect(expected)?;
-        for (message, outcome) in messages.iter().zip(&session.outcomes) {
+        for (message, outcome) in messages.iter().zip(outcomes) {
             for (recipient, delivery) in message.recipients().iter().zip(outcome.recipients()) {
                 let mut found = Vec::new();
                 stored.retain(|mail| {

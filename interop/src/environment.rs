@@ -47,6 +47,9 @@ pub(crate) enum Listener {
     Old,
     /// As [`Relay`](Self::Relay), for messages to at most [`FEW`] recipients.
     Few,
+    /// As [`Relay`](Self::Relay), for at most [`CONNECTIONS`] connections at a time, each of them
+    /// idle for less than [`IDLE_SECONDS`].
+    Strict,
 }
 
 /// The port of the first listener; the others follow.
@@ -75,6 +78,12 @@ pub(crate) const SMALL: u64 = 100_000;
 /// The maximum number of recipients at [`Listener::Few`].
 pub(crate) const FEW: usize = 10;
 
+/// The maximum number of connections at [`Listener::Strict`].
+pub(crate) const CONNECTIONS: usize = 2;
+
+/// The idle time after which [`Listener::Strict`] closes a connection, in seconds.
+pub(crate) const IDLE_SECONDS: u32 = 2;
+
 /// The maximum size of a message elsewhere, in bytes.
 pub(crate) const LARGE: u64 = 64 << 20;
 
@@ -88,7 +97,7 @@ pub(crate) const FAR: &str = "far.test";
 pub(crate) const STORE: u32 = 3010;
 
 impl Listener {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Relay,
         Self::Submission,
         Self::Implicit,
@@ -100,6 +109,7 @@ impl Listener {
         Self::SelfSigned,
         Self::Old,
         Self::Few,
+        Self::Strict,
     ];
 }
 

@@ -10,6 +10,7 @@ mod apart;
 mod certificates;
 mod environment;
 mod greylist;
+mod mailer;
 mod relay;
 mod slow_link;
 mod token;

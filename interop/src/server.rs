@@ -137,6 +137,16 @@ pub(crate) trait Server: Sync {
         true
     }
 
+    /// Whether [`Listener::Strict`] closes idle connections.
+    fn closes_idle(&self) -> bool {
+        true
+    }
+
+    /// Whether [`Listener::Strict`] rejects a connection too many by a reply.
+    fn rejects_connections(&self) -> bool {
+        true
+    }
+
     /// Whether it resumes TLS sessions.
     fn resumes_tls(&self) -> bool {
         true

@@ -40,7 +40,7 @@ pub(super) const CASES: &[Case] = &[
                 let load = Load::Batch(mails(&messages)?);
                 let session = context.converse(endpoint, Listener::Relay, load);
                 let session = session.map_err(|error| format!("{error:#}"))?;
-                context.compare(&messages, &session)?;
+                context.compare(&messages, &session.outcomes)?;
                 let first = session.outcomes.first();
                 let second = session
                     .outcomes

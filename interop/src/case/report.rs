@@ -164,7 +164,7 @@ fn not_advertised(context: &CaseContext<'_>, way: Way) -> Verdict {
     let session = session.map_err(|error| format!("{error:#}"))?;
     context.compare(
         &wishes.each_ref().map(|wish| wish.message.clone()),
-        &session,
+        &session.outcomes,
     )?;
     let [strict, content] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));

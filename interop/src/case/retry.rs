@@ -36,7 +36,7 @@ fn greylisted(context: &CaseContext<'_>, way: Way) -> Verdict {
         let endpoint = way.apply(context.endpoint(Listener::Relay, Security::Cleartext));
         let session = context.converse(endpoint, Listener::Relay, Load::Batch(mails(messages)?));
         let session = session.map_err(|error| format!("{error:#}"))?;
-        context.compare(messages, &session)?;
+        context.compare(messages, &session.outcomes)?;
         Ok::<_, String>(session)
     };
     let messages = [
@@ -134,7 +134,7 @@ fn stopped(context: &CaseContext<'_>, way: Way) -> Verdict {
     let restarted = running.restart();
     restarted.map_err(|error| format!("{error:#}"))?;
     let session = session?;
-    context.compare(&messages, &session)?;
+    context.compare(&messages, &session.outcomes)?;
     let told = &session.outcomes;
     let accepted = told.iter().filter(|outcome| outcome.is_accepted()).count();
     let error = told.last().and_then(|outcome| outcome.error());

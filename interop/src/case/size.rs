@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
         run: |context| {
             each_way(context, &Way::SOME, |context, way| {
                 let (message, session) = streamed(context, way, |endpoint| endpoint)?;
-                context.compare(&[message], &session)?;
+                context.compare(&[message], &session.outcomes)?;
                 match session.outcomes.iter().all(is_kept_back) {
                     true => Ok(Done::Passed),
                     false => Err(format!("{:?}", session.outcomes)),
@@ -98,7 +98,7 @@ fn beforehand(context: &CaseContext<'_>) -> Verdict {
     let endpoint = context.endpoint(Listener::Small, Security::Cleartext);
     let session = context.converse(endpoint, Listener::Small, Load::Batch(mails(&messages)?));
     let session = session.map_err(|error| format!("{error:#}"))?;
-    context.compare(&messages, &session)?;
+    context.compare(&messages, &session.outcomes)?;
     let [first, second, third] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };
@@ -111,7 +111,7 @@ fn beforehand(context: &CaseContext<'_>) -> Verdict {
 /// The large message is rejected and not stored. The others are stored, unless the server could not
 /// go on.
 fn judge(context: &CaseContext<'_>, way: Way, messages: &[Message], session: &Session) -> Verdict {
-    context.compare(messages, session)?;
+    context.compare(messages, &session.outcomes)?;
     let stuck = way.text != Text::Data && context.server.loses_its_place();
     let mut behind = false;
     for (message, outcome) in messages.iter().zip(&session.outcomes) {

@@ -35,12 +35,12 @@ impl Server for Aiosmtpd {
         match self.0 {
             // Content that is too large has one reply there, not one for each recipient.
             Protocol::Lmtp => &WITHOUT_SMALL,
-            _ => &Listener::ALL,
+            _ => &LISTENERS,
         }
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
-        let settings = program::settings(environment, self.0, &Listener::ALL)?;
+        let settings = program::settings(environment, self.0, &LISTENERS)?;
         let settings = environment.write("settings.json", &settings)?;
         let server = environment.write("server.py", include_str!("../../programs/aiosmtpd.py"))?;
         let mut command =
@@ -54,6 +54,20 @@ impl Server for Aiosmtpd {
         Ok(0)
     }
 }
+
+const LISTENERS: [Listener; 11] = [
+    Listener::Relay,
+    Listener::Submission,
+    Listener::Implicit,
+    Listener::Bare,
+    Listener::Small,
+    Listener::Broken,
+    Listener::WrongName,
+    Listener::Expired,
+    Listener::SelfSigned,
+    Listener::Old,
+    Listener::Few,
+];
 
 const WITHOUT_SMALL: [Listener; 10] = [
     Listener::Relay,

@@ -10,7 +10,9 @@ use smtp_proto::Protocol;
 
 use super::{Server, Stored, postfix, take_files};
 use crate::certificates::Flaw;
-use crate::environment::{Environment, HOST, InternalListener, LARGE, Listener, STORE};
+use crate::environment::{
+    CONNECTIONS, Environment, HOST, InternalListener, LARGE, Listener, STORE,
+};
 use crate::message::{DELIVERIES, PASSWORD, USER, is_of};
 use crate::process::Neighbour;
 use crate::token;
@@ -24,7 +26,12 @@ impl Server for Dovecot {
     }
 
     fn listeners(&self) -> &'static [Listener] {
-        &[Listener::Relay, Listener::Submission, Listener::Implicit]
+        &[
+            Listener::Relay,
+            Listener::Submission,
+            Listener::Implicit,
+            Listener::Strict,
+        ]
     }
 
     fn logs(&self, environment: &Environment) -> Vec<PathBuf> {
@@ -50,7 +57,7 @@ impl Server for Dovecot {
 
     fn protocol(&self, listener: Listener) -> Protocol {
         match listener {
-            Listener::Relay => Protocol::Lmtp,
+            Listener::Relay | Listener::Strict => Protocol::Lmtp,
             _ => Protocol::Smtp,
         }
     }
@@ -83,6 +90,16 @@ impl Server for Dovecot {
 
     fn resumes_tls(&self) -> bool {
         // The next connection may reach another process, which has other keys.
+        false
+    }
+
+    /// Its limit for LMTP is five minutes.
+    fn closes_idle(&self) -> bool {
+        false
+    }
+
+    /// It accepts the connection, and closes it without a greeting.
+    fn rejects_connections(&self) -> bool {
         false
     }
 
@@ -182,10 +199,21 @@ service submission-login {{
     ssl = yes
   }}
 }}
+service strict {{
+  executable = lmtp
+  protocol = lmtp
+  client_limit = 1
+  process_limit = {CONNECTIONS}
+  inet_listener strict {{
+    address = 127.0.0.1
+    port = {}
+  }}
+}}
 ",
         environment.internal_port(InternalListener::Beside),
         environment.port(Listener::Submission),
         environment.port(Listener::Implicit),
+        environment.port(Listener::Strict),
     )
 }
 

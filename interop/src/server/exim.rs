@@ -6,12 +6,17 @@ use std::process::Command;
 
 use super::{Server, count_files_if, dovecot};
 use crate::certificates::Flaw;
-use crate::environment::{Environment, FEW, HOST, LARGE, Listener, SMALL, STORE, keep_private};
+use crate::environment::{
+    CONNECTIONS, Environment, FEW, HOST, IDLE_SECONDS, LARGE, Listener, SMALL, STORE, keep_private,
+};
 use crate::message::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
 
 #[derive(Debug)]
 pub(super) struct Exim;
+
+/// The maximum number of messages of a connection at [`Listener::Strict`].
+const MESSAGES: u32 = 3;
 
 /// The user that it runs as.
 const EXIM: u32 = 3002;
@@ -138,7 +143,7 @@ fn configuration(environment: &Environment) -> String {
     let ports = Listener::ALL
         .map(|listener| environment.port(listener).to_string())
         .join(" : ");
-    let [submission, implicit, bare, small, broken, old, few] = [
+    let [submission, implicit, bare, small, broken, old, few, strict] = [
         Listener::Submission,
         Listener::Implicit,
         Listener::Bare,
@@ -146,6 +151,7 @@ fn configuration(environment: &Environment) -> String {
         Listener::Broken,
         Listener::Old,
         Listener::Few,
+        Listener::Strict,
     ]
     .map(|listener| environment.port(listener));
     let greylist = environment.greylist;
@@ -188,7 +194,9 @@ dns_again_means_nonexist = *
 smtp_accept_queue_per_connection = 0
 smtp_accept_max = 50
 smtp_accept_max_nonmail = 1000000
-smtp_accept_max_per_connection = 0
+smtp_accept_max_per_host = ${{if eq{{$received_port}}{{{strict}}}{{{CONNECTIONS}}}{{0}}}}
+smtp_accept_max_per_connection = ${{if eq{{$received_port}}{{{strict}}}{{{MESSAGES}}}{{0}}}}
+smtp_receive_timeout = ${{if eq{{$received_port}}{{{strict}}}{{{IDLE_SECONDS}s}}{{5m}}}}
 smtp_max_synprot_errors = 1000
 deliver_queue_load_max = 1000
 queue_only_load = 1000

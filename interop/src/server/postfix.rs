@@ -10,7 +10,8 @@ use std::{fs, io};
 use super::{DeliveryLog, Server, count_files_if, dovecot, said};
 use crate::certificates::Flaw;
 use crate::environment::{
-    Environment, FAR, FEW, HOST, InternalListener, LARGE, Listener, SMALL, STORE, keep_private,
+    CONNECTIONS, Environment, FAR, FEW, HOST, IDLE_SECONDS, InternalListener, LARGE, Listener,
+    SMALL, STORE, keep_private,
 };
 use crate::message::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
@@ -296,6 +297,12 @@ fn options(environment: &Environment, listener: Listener) -> String {
             -o { tls_medium_cipherlist = ALL:@SECLEVEL=0 }"
             .into(),
         Listener::Few => format!("-o smtpd_recipient_limit={FEW}"),
+        // It excepts clients of the own network from the limit, and those that may send XCLIENT.
+        Listener::Strict => format!(
+            "-o smtpd_timeout={IDLE_SECONDS}s -o smtpd_client_connection_count_limit={CONNECTIONS} \
+                -o smtpd_client_event_limit_exceptions= -o smtpd_authorized_xclient_hosts= \
+                -o smtpd_authorized_xforward_hosts="
+        ),
     }
 }
 

@@ -7,7 +7,9 @@ use std::io;
 use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
-use crate::environment::{Environment, FEW, HOST, LARGE, Listener, SMALL};
+use crate::environment::{
+    CONNECTIONS, Environment, FEW, HOST, IDLE_SECONDS, LARGE, Listener, SMALL,
+};
 use crate::message::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
 use crate::token;
 
@@ -30,6 +32,8 @@ pub(super) fn settings(
     member("password", quoted(PASSWORD));
     member("tokenKey", quoted(&token::key()));
     member("few", FEW.to_string());
+    member("connections", CONNECTIONS.to_string());
+    member("idle", IDLE_SECONDS.to_string());
     member(
         "listeners",
         list(listeners, |listener| self::listener(environment, *listener)),
