@@ -1,0 +1,50 @@
+//! Sends messages of many threads over a few connections.
+//!
+//! `cargo run --package smtp-blocking --example mailer`
+
+use std::error::Error;
+use std::thread;
+use std::time::Duration;
+
+use smtp_blocking::{Endpoint, Mail, Mailer};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // A server for the demo.
+    let tls = smtp_test::Tls::new();
+    let config = smtp_test::Config::new()
+        .tls(tls.clone())
+        .reject("user7@example.net", "550 5.1.1 no such user");
+    let server = smtp_test::Server::start(config)?;
+    let endpoint = Endpoint::starttls("localhost")
+        .port(server.port())
+        .tls(tls.client_config())
+        .build()?;
+    let mailer = Mailer::new(endpoint);
+    println!("{}\n", mailer.check()?);
+
+    // Each thread sends for itself, over one of at most three connections.
+    thread::scope(|scope| {
+        for number in 0..20 {
+            let mailer = &mailer;
+            scope.spawn(move || {
+                let recipient = format!("user{number}@example.net");
+                let message = format!(
+                    "From: alice@example.org\r\nTo: {recipient}\r\nSubject: hello\r\n\r\nHello.\r\n"
+                );
+                let mail = Mail::new("alice@example.org", [recipient], message);
+                match mailer.send(mail.expect("the addresses are valid")) {
+                    Ok(outcome) => println!("{outcome}"),
+                    Err(error) => eprintln!("{error:#}"),
+                }
+            });
+        }
+    });
+
+    let stats = mailer.stats();
+    println!(
+        "\n{} sent, {} rejected, over {} connections",
+        stats.sent, stats.failed, stats.connected
+    );
+    mailer.close(Duration::from_secs(10));
+    Ok(())
+}
