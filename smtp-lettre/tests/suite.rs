@@ -4,7 +4,10 @@
 
 mod addresses;
 mod cases;
+#[cfg(feature = "blocking")]
+mod combinations;
 mod errors;
+mod generic;
 mod programs;
 
 macro_rules! suite {
