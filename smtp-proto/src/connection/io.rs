@@ -249,7 +249,7 @@ impl Io {
 
     /// Records the arrival of bytes.
     pub(crate) fn received(&mut self, now: Time, count: usize) {
-        if count > 0 && self.stats.received == 0 {
+        if self.stats.received == 0 {
             // The greeting may begin before the driver first asks for output, such as in the read
             // that ends a TLS handshake.
             self.wait(now);
