@@ -249,3 +249,67 @@ fn replies_between_two_outputs_are_one_round_trip() {
     harness.say("250 taken\r\n");
     assert_eq!(trips(&harness), 4);
 }
+
+/// A connection that has a message for one flight, of which nothing is sent yet.
+fn before_a_flight(message: &str, mails: usize) -> Harness {
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .pipelining(smtp_proto::Pipelining::Speculative)
+        .build()
+        .unwrap();
+    let mut harness = Harness::new(config);
+    harness
+        .connection
+        .set_window(smtp_proto::Window::FULL_DUPLEX);
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    harness.ask("250-mx.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+    for _ in 0..mails {
+        let mail = smtp_proto::Mail::new("a@x.test", ["b@x.test"], message.to_owned()).unwrap();
+        harness.connection.submit(mail);
+    }
+    let now = harness.now;
+    assert!(harness.connection.poll_transmit(now).is_none());
+    harness.tick();
+    harness
+}
+
+#[test]
+fn v42_within_a_chunk_input_is_read_before_each_output_and_within_commands_it_need_not() {
+    let message = format!("From: a@x.test\r\n\r\n{}\r\n", "x".repeat(500));
+    let mut harness = before_a_flight(&message, 1);
+    let now = harness.now;
+    let connection = &mut harness.connection;
+    let flight = connection.poll_transmit(now).unwrap();
+    let flight = flight.iter().collect::<Vec<_>>().concat();
+    let place = |part: &[u8]| flight.windows(part.len()).position(|at| at == part);
+    let (rcpt, content) = (place(b"RCPT").unwrap(), place(b"From").unwrap());
+    connection.handle_sent(now, rcpt + 1);
+    assert!(connection.poll_transmit(now).is_some());
+    connection.handle_sent(now, content - rcpt);
+    assert!(connection.poll_transmit(now).is_none());
+    connection.handle_timeout(now);
+    assert!(connection.poll_transmit(now).is_some());
+}
+
+#[test]
+fn v40_a_message_whose_end_was_queued_and_never_handed_out_is_not_in_doubt() {
+    let mut harness = before_a_flight("From: a@x.test\r\n\r\nhello\r\n", 60);
+    let now = harness.now;
+    let flight = harness.connection.poll_transmit(now).unwrap();
+    let flight = flight.iter().collect::<Vec<_>>().concat();
+    let ends = flight.windows(7).filter(|part| part == b"hello\r\n");
+    let handed_out = ends.count();
+    assert!((1..60).contains(&handed_out), "{handed_out}");
+    harness.connection.handle_eof(now);
+    let (mut safe, mut in_doubt) = (0, 0);
+    while let Some(Ok(event)) = harness.connection.poll_event() {
+        if let Event::Outcome(_, outcome) = event {
+            match outcome.recipients()[0].status().is_safe_to_retry() {
+                true => safe += 1,
+                false => in_doubt += 1,
+            }
+        }
+    }
+    assert_eq!((safe, in_doubt), (60 - handed_out, handed_out));
+}
