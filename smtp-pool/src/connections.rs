@@ -60,6 +60,8 @@ pub(crate) struct User {
     pub(crate) request: Request,
     /// Whether the connection had carried a message before.
     pub(crate) on_used: bool,
+    /// Whether the connection was idle when the message began.
+    pub(crate) was_idle: bool,
     /// The epoch of the capacity when the message, or the connection for it, began.
     pub(crate) epoch: u32,
 }

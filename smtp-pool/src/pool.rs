@@ -321,10 +321,11 @@ impl Pool {
             ticket,
             mut request,
             on_used,
+            was_idle,
             ..
         } = user;
         let counter = match kind {
-            Kind::Untouched if on_used => {
+            Kind::Untouched if on_used || was_idle => {
                 self.waiting.insert(ticket, request);
                 return Verdict::Again;
             }
@@ -382,6 +383,17 @@ impl Pool {
     pub fn is_open(&self, connection: ConnectionId) -> bool {
         let is_open = |slot: &Slot| slot.id == connection && slot.state == SlotState::Open;
         self.connections.iter().any(is_open)
+    }
+
+    /// Whether a request is not [rejected](PoolError::Full) for want of room. That of a closed pool
+    /// is rejected for another reason.
+    pub fn has_room(&self) -> bool {
+        self.life != Life::Open || self.waiting.len() < self.config.max_waiting
+    }
+
+    /// Whether the time for [closing](Self::close) was over before everything had ended.
+    pub fn is_dropping(&self) -> bool {
+        self.life == Life::Dropping
     }
 
     /// Whether the pool was closed, and nothing is left to be done.

@@ -114,7 +114,9 @@ impl Pool {
     /// Drops what is left when the time for closing is over.
     fn drop_late(&mut self, now: Time) -> Option<Action> {
         match self.life {
-            Life::Closing { until } if until <= now => self.life = Life::Dropping,
+            Life::Closing { until } if until <= now && !self.is_closed() => {
+                self.life = Life::Dropping;
+            }
             Life::Dropping => {}
             Life::Open | Life::Closing { .. } => return None,
         }
@@ -179,6 +181,7 @@ impl Pool {
             ticket,
             request: self.counted(now, request),
             on_used: false,
+            was_idle: false,
             epoch: self.capacity.epoch(),
         };
         self.connections
@@ -212,6 +215,7 @@ impl Pool {
             ticket,
             request,
             on_used: slot.history.ended > 0,
+            was_idle: is_idle,
             epoch,
         });
         is_cautious

@@ -1,0 +1,8 @@
+//! The tests of the mailer without a runtime, in one program: it is compiled and linked once.
+
+mod world;
+
+mod dropped;
+mod histories;
+mod locks;
+mod rules;
