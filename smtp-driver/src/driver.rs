@@ -202,7 +202,9 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     }
 
     /// Moves bytes one way or both. Ready with whether a time limit is reached instead.
-    fn poll_step(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<bool> {
+    ///
+    /// A caller that keeps an alarm of its own asks again when it rings.
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<bool> {
         let is_late = |wire: &W| wire.poll_timeout().is_some_and(|until| until <= now);
         // A limit that was reached is not extended by writing.
         let wrote = if is_late(&self.wire) {
@@ -270,6 +272,18 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
             _ => {}
         }
         Poll::Ready(())
+    }
+
+    /// When the time limit is reached that is due first.
+    #[cfg(feature = "mailer")]
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.wire.poll_timeout()
+    }
+
+    /// Handles a time limit that is reached.
+    #[cfg(feature = "mailer")]
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        self.wire.handle_timeout(now);
     }
 
     /// Breaks the connection off. Every message on it has an outcome at once.

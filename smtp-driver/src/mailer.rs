@@ -125,7 +125,7 @@ impl<K: Connector> Mailer<K> {
 
     /// Sends many messages over several connections.
     pub fn send_all<M>(&self, mails: M) -> SendAll<K, M> {
-        SendAll::new(Arc::clone(&self.inner), mails)
+        SendAll::new(self.clone(), mails)
     }
 
     /// Opens a connection, says what it found, and keeps the connection for messages.

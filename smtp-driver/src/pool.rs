@@ -4,6 +4,8 @@
 //! of those who wait.
 
 mod crew;
+mod handed_over;
+mod left;
 mod state;
 
 use std::fmt;
@@ -95,9 +97,7 @@ impl<C: Pooled> SharedPool<C> {
     /// Keeps the waker of a caller that has a connection, or opens one. It is woken when the pool
     /// [drops](Self::is_dropping) what is left.
     pub fn set_waker(&self, ticket: Ticket, waker: &Waker) {
-        if let Some(entry) = self.lock().tickets.get_mut(&ticket) {
-            entry.set_waker(waker);
-        }
+        self.change(|state| state.set_waker(ticket, waker));
     }
 
     /// Whether the time for closing is over: a caller that has a connection abandons its message,
@@ -135,11 +135,12 @@ impl<C: Pooled> SharedPool<C> {
         self.with(now, |state| state.pool.handle_closed(now, id));
     }
 
-    /// Returns a connection that was opened as a test (`Request::fresh`), without a message.
+    /// Returns a connection that was not used: it was opened as a test (`Request::fresh`), or the
+    /// caller of its message has gone.
     pub fn release(&self, now: Time, id: ConnectionId, ticket: Ticket, connection: C) {
         let report = Report::unused();
         self.with(now, |state| {
-            state.tickets.remove(&ticket);
+            state.remove(ticket);
             let _ = state.pool.handle_outcome(now, id, ticket, report);
             state.keep(id, connection);
         });
@@ -158,7 +159,7 @@ impl<C: Pooled> SharedPool<C> {
                 return Some(ticket);
             }
             state.pool.withdraw(ticket);
-            state.tickets.remove(&ticket);
+            state.remove(ticket);
             None
         })
     }
@@ -200,7 +201,7 @@ impl<C: Pooled> SharedPool<C> {
     /// connection.
     pub fn cancel(&self, now: Time, ticket: Ticket) {
         self.with(now, |state| {
-            state.tickets.remove(&ticket);
+            state.remove(ticket);
             state.pool.cancel(now, ticket);
         });
     }
@@ -238,6 +239,11 @@ impl<C: Pooled> SharedPool<C> {
         self.lock().pool.poll_timeout()
     }
 
+    /// Waits until one more request may wait, or the pool is closed.
+    pub fn poll_room(&self, waker: &Waker) -> Poll<()> {
+        self.change(|state| state.poll_room(waker))
+    }
+
     /// Waits until the pool was closed, and nothing is left to be done.
     pub fn poll_closed(&self, now: Time, waker: &Waker) -> Poll<()> {
         self.with(now, |state| state.poll_closed(now, waker))
@@ -255,30 +261,44 @@ impl<C: Pooled> SharedPool<C> {
 
     /// Changes the state, and takes the actions that follow.
     fn with<T>(&self, now: Time, change: impl FnOnce(&mut State<C>) -> T) -> T {
+        let result = self.change(|state| {
+            let result = change(state);
+            state.act(now);
+            result
+        });
+        // Connections end outside of the lock.
+        let next = || self.lock().take_quit();
+        while let Some((id, connection)) = next() {
+            connection.part();
+            self.change(|state| {
+                state.pool.handle_closed(now, id);
+                state.act(now);
+            });
+        }
+        result
+    }
+
+    /// Changes the state. Others are woken, and what is of no use is dropped, outside of the lock,
+    /// since that may run code of a caller.
+    fn change<T>(&self, change: impl FnOnce(&mut State<C>) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
-        state.act(now);
-        // Connections end outside of the lock.
-        while let Some((id, connection)) = state.take_quit() {
+        while let Some(left) = state.take_left() {
             drop(state);
-            connection.part();
+            left.settle();
             state = self.lock();
-            state.pool.handle_closed(now, id);
-            state.act(now);
         }
         result
     }
 
     /// Asks the state, and takes actions before that only if it is time to.
     fn poll<T>(&self, now: Time, ask: impl Fn(&mut State<C>) -> Poll<T>) -> Poll<T> {
-        let mut state = self.lock();
-        let answer = ask(&mut state);
-        if answer.is_ready() || !state.is_due(now) {
+        let (answer, is_due) = self.change(|state| (ask(state), state.is_due(now)));
+        if answer.is_ready() || !is_due {
             return answer;
         }
-        drop(state);
         self.handle_timeout(now);
-        ask(&mut self.lock())
+        self.change(ask)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C>> {

@@ -19,8 +19,11 @@ pub(super) struct Crew<K: Connector> {
     pub(super) inner: Arc<Inner<K>>,
     pub(super) id: CrewId,
     members: Vec<(ConnectionId, Member<K>)>,
-    alarm: Option<(Time, Pin<Box<AlarmOf<K>>>)>,
+    alarm: Alarm<K>,
 }
+
+/// An alarm that outlives the polls of a future.
+struct Alarm<K: Connector>(Option<(Time, Pin<Box<AlarmOf<K>>>)>);
 
 type AlarmOf<K> = <<K as Connector>::Runtime as Clock>::Alarm;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -46,6 +49,8 @@ struct Sending<K: Connector> {
     flight: VecDeque<(Ticket, bool)>,
     /// How many bytes the connection had sent when it was idle.
     sent_before: u64,
+    /// The time limit of the connection.
+    alarm: Alarm<K>,
     /// Whether no further message is taken.
     is_ending: bool,
 }
@@ -56,7 +61,7 @@ impl<K: Connector> Crew<K> {
             id: inner.pool.begin_crew(collects, !collects),
             inner,
             members: Vec::new(),
-            alarm: None,
+            alarm: Alarm(None),
         }
     }
 
@@ -80,14 +85,14 @@ impl<K: Connector> Crew<K> {
     }
 
     /// Works until the pool is closed and nothing is left, or this time has come. Returns whether
-    /// nothing was left.
+    /// everything ended in time.
     pub(super) async fn run_until_closed(&mut self, until: Time) -> bool {
         let inner = Arc::clone(&self.inner);
         let mut alarm = pin!(inner.clock.alarm(until));
         poll_fn(|cx| {
             self.poll(cx);
             if inner.pool.is_closed() {
-                return Poll::Ready(true);
+                return Poll::Ready(!inner.pool.is_dropping());
             }
             let rings = alarm.as_mut().as_pin_mut().map(|alarm| alarm.poll(cx));
             match rings {
@@ -108,30 +113,41 @@ impl<K: Connector> Crew<K> {
                 let inner = Arc::clone(&self.inner);
                 let connecting =
                     Box::pin(async move { inner.connector.connect().await.map(Box::new) });
-                (id, Member::Connecting(ticket, connecting))
+                (id, Some(Member::Connecting(ticket, connecting)))
             }
             Task::Send(id, ticket, driver) => (id, self.sending(id, ticket, driver)),
             Task::Quit(id, mut driver) => {
                 let quitting = Box::pin(async move { _ = driver.quit().await });
-                (id, Member::Quitting(quitting))
+                (id, Some(Member::Quitting(quitting)))
             }
         };
-        self.members.push((id, member));
+        self.members.extend(member.map(|member| (id, member)));
     }
 
-    fn sending(&self, id: ConnectionId, ticket: Ticket, driver: Box<Connected<K>>) -> Member<K> {
-        let first = self.inner.pool.begin(ticket).map(|mail| (ticket, mail));
-        Member::Sending(Box::new(Sending {
+    /// `None` if the caller of the message has gone.
+    fn sending(
+        &self,
+        id: ConnectionId,
+        ticket: Ticket,
+        driver: Box<Connected<K>>,
+    ) -> Option<Member<K>> {
+        let Inner { clock, pool, .. } = &*self.inner;
+        let Some(mail) = pool.begin(ticket) else {
+            pool.release(clock.now(), id, ticket, driver);
+            return None;
+        };
+        Some(Member::Sending(Box::new(Sending {
             inner: Arc::clone(&self.inner),
             crew: self.id,
             id,
             sent_before: driver.smtp().stats().bytes_sent(),
             driver: Some(driver),
             batch: Batch::new(()),
-            first,
+            first: Some((ticket, mail)),
             flight: VecDeque::new(),
+            alarm: Alarm(None),
             is_ending: false,
-        }))
+        })))
     }
 
     fn poll_members(&mut self, cx: &mut Context<'_>) {
@@ -171,7 +187,7 @@ impl<K: Connector> Crew<K> {
         match connected {
             Ok(mut driver) => {
                 if pool.connected(clock.now(), id, &mut driver) {
-                    return Some(self.sending(id, ticket, driver));
+                    return self.sending(id, ticket, driver);
                 }
                 pool.closed(clock.now(), id);
                 None
@@ -185,26 +201,8 @@ impl<K: Connector> Crew<K> {
 
     /// Is ready when the pool has to be looked at.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = self.inner.pool.crew_alarm() else {
-            self.alarm = None;
-            return Poll::Pending;
-        };
-        // One that rings too early costs less than a new one for each message.
-        if self.alarm.as_ref().is_none_or(|(armed, _)| at < *armed) {
-            self.alarm = self
-                .inner
-                .clock
-                .alarm(at)
-                .map(|alarm| (at, Box::pin(alarm)));
-        }
-        let Some((_, alarm)) = &mut self.alarm else {
-            return Poll::Pending;
-        };
-        let rings = alarm.as_mut().poll(cx).map(|_| ());
-        if rings.is_ready() {
-            self.alarm = None;
-        }
-        rings
+        let at = self.inner.pool.crew_alarm();
+        self.alarm.poll(&self.inner.clock, at, cx)
     }
 
     /// Drops every connection. The messages on them get their outcomes.
@@ -228,6 +226,28 @@ impl<K: Connector> Drop for Crew<K> {
     }
 }
 
+impl<K: Connector> Alarm<K> {
+    /// Is ready at this time, or before it.
+    fn poll(&mut self, clock: &K::Runtime, at: Option<Time>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = at else {
+            self.0 = None;
+            return Poll::Pending;
+        };
+        // One that rings too early costs less than a new one for each message.
+        if self.0.as_ref().is_none_or(|(armed, _)| at < *armed) {
+            self.0 = clock.alarm(at).map(|alarm| (at, Box::pin(alarm)));
+        }
+        let Some((_, alarm)) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let rings = alarm.as_mut().poll(cx).map(|_| ());
+        if rings.is_ready() {
+            self.0 = None;
+        }
+        rings
+    }
+}
+
 impl<K: Connector> Sending<K> {
     /// Sends messages until there is none left for this connection.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -241,9 +261,18 @@ impl<K: Connector> Sending<K> {
             let Some(driver) = &mut self.driver else {
                 return Poll::Ready(());
             };
-            let step = pin!(driver.step(None));
-            if step.poll(cx).is_pending() {
-                return Poll::Pending;
+            let clock = &self.inner.clock;
+            let now = clock.now();
+            match driver.poll_step(cx, now) {
+                Poll::Ready(true) => driver.handle_timeout(now),
+                Poll::Ready(false) => {}
+                Poll::Pending => {
+                    // A limit that is reached has woken the task already.
+                    let until = driver.poll_timeout().filter(|until| *until > now);
+                    if self.alarm.poll(clock, until, cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
             }
         }
     }

@@ -78,7 +78,8 @@ impl<C: Pooled> SharedPool<C> {
         self.lock().crew_alarm()
     }
 
-    /// Takes the message of a ticket that has a connection.
+    /// Takes the message of a ticket that has a connection. `None` means that the caller has gone;
+    /// the connection is to be [returned](Self::release).
     pub fn begin(&self, ticket: Ticket) -> Option<Mail> {
         self.lock().handed_over(ticket)?.mail.take()
     }
@@ -147,46 +148,37 @@ impl<C: Pooled> SharedPool<C> {
         ticket: Ticket,
         waker: &Waker,
     ) -> Poll<Option<Result<Outcome, SendError>>> {
-        let mut state = self.lock();
-        let Some(entry) = state.tickets.get_mut(&ticket) else {
-            return Poll::Ready(None);
-        };
-        entry.set_waker(waker);
-        let Work::Crew(message) = &mut entry.work else {
-            return Poll::Ready(None);
-        };
-        match message.result.take() {
-            None => Poll::Pending,
-            result => {
-                state.tickets.remove(&ticket);
-                Poll::Ready(result)
+        self.change(|state| {
+            let Some(message) = state.handed_over(ticket) else {
+                return Poll::Ready(None);
+            };
+            match message.result.take() {
+                None => {
+                    state.set_waker(ticket, waker);
+                    Poll::Pending
+                }
+                result => {
+                    state.remove(ticket);
+                    Poll::Ready(result)
+                }
             }
-        }
+        })
     }
 
     /// The next result that a crew has collected.
     pub fn take_finished(&self, crew: CrewId) -> Option<(Ticket, Result<Outcome, SendError>)> {
-        let mut state = self.lock();
-        let ticket = state.crews.get_mut(&crew)?.finished.as_mut()?.pop_front()?;
-        match state.tickets.remove(&ticket)?.work {
-            Work::Crew(message) => Some((ticket, message.result?)),
-            Work::Caller(_) => None,
-        }
+        self.change(|state| {
+            let ticket = state.crews.get_mut(&crew)?.finished.as_mut()?.pop_front()?;
+            let result = state.handed_over(ticket)?.result.take()?;
+            state.remove(ticket);
+            Some((ticket, result))
+        })
     }
 
-    /// The caller does not ask for the result of this message any more. It is withdrawn if it still
-    /// waits.
+    /// The caller does not ask for the result of this message any more. It is withdrawn if it has
+    /// not begun.
     pub fn forget(&self, now: Time, ticket: Ticket) {
-        self.with(now, |state| {
-            if state.pool.withdraw(ticket) {
-                state.tickets.remove(&ticket);
-                return;
-            }
-            match state.handed_over(ticket) {
-                Some(message) if message.result.is_none() => message.is_forgotten = true,
-                _ => _ = state.tickets.remove(&ticket),
-            }
-        });
+        self.with(now, |state| state.forget(ticket));
     }
 
     /// A message of a crew got no connection after all.
@@ -197,33 +189,8 @@ impl<C: Pooled> SharedPool<C> {
         });
     }
 
-    /// Ends a crew. Its messages that still wait fail.
+    /// Ends a crew, which has no connection any more. Its messages that still wait fail.
     pub fn end_crew(&self, now: Time, id: CrewId) {
-        self.with(now, |state| {
-            let Some(crew) = state.crews.remove(&id) else {
-                return;
-            };
-            for task in crew.tasks {
-                match task {
-                    Task::Connect(_, ticket) | Task::Send(_, ticket, _) => {
-                        state.pool.cancel(now, ticket);
-                    }
-                    Task::Quit(id, connection) => state.quit(id, connection),
-                }
-            }
-            let mut left = Vec::new();
-            for (ticket, entry) in &mut state.tickets {
-                if let Work::Crew(message) = &mut entry.work
-                    && message.crew == id
-                    && let Some(mail) = message.mail.take()
-                {
-                    left.push((*ticket, mail));
-                }
-            }
-            for (ticket, mail) in left {
-                state.pool.withdraw(ticket);
-                state.finish(ticket, Err(SendError::new(PoolError::NoDriver, mail)));
-            }
-        });
+        self.with(now, |state| state.end_crew(now, id));
     }
 }

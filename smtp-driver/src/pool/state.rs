@@ -1,6 +1,7 @@
 //! What a shared pool holds under its lock.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem::replace;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
@@ -10,6 +11,7 @@ use smtp_pool::{
 };
 use smtp_proto::{Mail, Outcome, Time};
 
+use super::left::{Left, add_waker, set_waker, wake};
 use super::{Finished, Pooled, retry};
 
 /// The state of a shared pool.
@@ -19,20 +21,39 @@ pub(super) struct State<C> {
     idle: Vec<(ConnectionId, C)>,
     /// Idle connections to be ended, if no crew does it.
     quits: Vec<(ConnectionId, C)>,
+    /// What is to be done outside of the lock.
+    pub(super) left: VecDeque<Left<C>>,
     pub(super) tickets: BTreeMap<Ticket, Entry<C>>,
     pub(super) crews: BTreeMap<CrewId, Crew<C>>,
     last_crew: u64,
+    time: TimeKeepers,
+    /// The crew that asks for more at present, and need not be woken.
+    pub(super) acting: Option<CrewId>,
+    is_dropping: Arc<AtomicBool>,
+    /// Tickets of crews whose callers have gone before a connection was opened or used.
+    pub(super) abandoned: Vec<Ticket>,
+    waiters: Waiters,
+}
+
+/// Those who look at the pool when it is time to.
+#[derive(Default)]
+struct TimeKeepers {
     /// The request that waits longest, whose caller keeps the time of the pool, and the time for
     /// which it does.
     leader: Option<Ticket>,
     armed: Option<Time>,
     /// The time for which the crews do the same.
     crew_armed: Option<Time>,
-    /// The crew that asks for more at present, and need not be woken.
-    pub(super) acting: Option<CrewId>,
-    is_dropping: Arc<AtomicBool>,
-    /// Those who wait until the pool is closed.
+}
+
+/// Those who wait for more than the result of a message.
+#[derive(Default)]
+struct Waiters {
+    /// For the pool to be closed, and whether they were told.
     closers: Vec<Waker>,
+    is_closed: bool,
+    /// For one more request that may wait.
+    room: Vec<Waker>,
 }
 
 /// A ticket that is of use.
@@ -103,15 +124,15 @@ impl<C: Pooled> State<C> {
             pool: Pool::new(config, seed),
             idle: Vec::new(),
             quits: Vec::new(),
+            left: VecDeque::new(),
             tickets: BTreeMap::new(),
             crews: BTreeMap::new(),
             last_crew: 0,
-            leader: None,
-            armed: None,
-            crew_armed: None,
+            time: TimeKeepers::default(),
             acting: None,
             is_dropping,
-            closers: Vec::new(),
+            abandoned: Vec::new(),
+            waiters: Waiters::default(),
         }
     }
 
@@ -140,18 +161,26 @@ impl<C: Pooled> State<C> {
         let Some(entry) = self.tickets.get_mut(&ticket) else {
             return Poll::Ready(Grant::Failed(PoolError::Closed));
         };
-        entry.set_waker(waker);
-        let Work::Caller(grant) = &mut entry.work else {
-            return Poll::Pending;
+        let granted = match &mut entry.work {
+            Work::Caller(grant) => grant.take(),
+            Work::Crew(_) => None,
         };
-        match grant.take() {
-            None => Poll::Pending,
-            Some(grant) => {
-                if matches!(grant, Grant::Failed(_)) {
-                    self.tickets.remove(&ticket);
-                }
-                Poll::Ready(grant)
-            }
+        match granted {
+            Some(Grant::Failed(_)) => self.remove(ticket),
+            _ => self.set_waker(ticket, waker),
+        }
+        granted.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Removes a ticket that is of no use any more.
+    pub(super) fn remove(&mut self, ticket: Ticket) {
+        let removed = self.tickets.remove(&ticket);
+        self.left.extend(removed.map(Left::Ticket));
+    }
+
+    pub(super) fn set_waker(&mut self, ticket: Ticket, waker: &Waker) {
+        if let Some(entry) = self.tickets.get_mut(&ticket) {
+            set_waker(&mut entry.waker, waker, &mut self.left);
         }
     }
 
@@ -160,16 +189,16 @@ impl<C: Pooled> State<C> {
         let Some(crew) = self.crews.get_mut(&crew) else {
             return Poll::Pending;
         };
-        crew.set_waker(waker);
+        set_waker(&mut crew.waker, waker, &mut self.left);
         crew.tasks.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// When the caller with this ticket has to ask again.
     pub(super) fn alarm(&mut self, ticket: Ticket) -> Option<Time> {
         if self.pool.first_waiting() == Some(ticket) {
-            self.leader = Some(ticket);
-            self.armed = self.pool.poll_timeout();
-            return self.armed;
+            self.time.leader = Some(ticket);
+            self.time.armed = self.pool.poll_timeout();
+            return self.time.armed;
         }
         let is_waiting = self.pool.is_waiting(ticket);
         self.tickets.get(&ticket)?.deadline.filter(|_| is_waiting)
@@ -177,8 +206,8 @@ impl<C: Pooled> State<C> {
 
     /// When a crew has to act.
     pub(super) fn crew_alarm(&mut self) -> Option<Time> {
-        self.crew_armed = self.pool.poll_timeout();
-        self.crew_armed
+        self.time.crew_armed = self.pool.poll_timeout();
+        self.time.crew_armed
     }
 
     /// Reports the outcome of a caller's message.
@@ -194,7 +223,7 @@ impl<C: Pooled> State<C> {
             Verdict::Final => Finished::Final(outcome),
         };
         if matches!(finished, Finished::Final(_)) {
-            self.tickets.remove(&ticket);
+            self.remove(ticket);
         }
         finished
     }
@@ -204,17 +233,20 @@ impl<C: Pooled> State<C> {
         if self.pool.is_open(id) {
             connection.smtp_mut().set_cautious(false);
             self.idle.push((id, connection));
+        } else {
+            self.left.push_back(Left::Connection(connection));
         }
     }
 
     /// Whether actions may have to be taken because of the time.
     pub(super) fn is_due(&self, now: Time) -> bool {
         let is_due = |armed: Option<Time>| armed.is_some_and(|at| at <= now);
-        is_due(self.armed) || is_due(self.crew_armed)
+        is_due(self.time.armed) || is_due(self.time.crew_armed)
     }
 
     /// Takes the actions of the pool.
     pub(super) fn act(&mut self, now: Time) {
+        self.withdraw_abandoned();
         while let Some(action) = self.pool.poll_action(now) {
             match action {
                 Action::Connect {
@@ -245,13 +277,29 @@ impl<C: Pooled> State<C> {
             }
         }
         if self.is_due(now) {
-            self.armed = None;
-            self.crew_armed = None;
+            self.time.armed = None;
+            self.time.crew_armed = None;
         }
         self.choose_leader();
         self.acting = None;
-        if self.pool.is_closed() {
-            self.closers.drain(..).for_each(Waker::wake);
+        self.tell_all();
+    }
+
+    /// Wakes those who wait for more than the result of a message.
+    fn tell_all(&mut self) {
+        if self.pool.is_dropping() && !self.is_dropping.swap(true, Ordering::AcqRel) {
+            for entry in self.tickets.values() {
+                wake(&entry.waker, &mut self.left);
+            }
+            self.wake_crews();
+        }
+        if self.pool.has_room() {
+            self.left
+                .extend(self.waiters.room.drain(..).map(Left::Wake));
+        }
+        if self.pool.is_closed() && !replace(&mut self.waiters.is_closed, true) {
+            self.left
+                .extend(self.waiters.closers.drain(..).map(Left::Wake));
             self.wake_crews();
         }
     }
@@ -261,9 +309,15 @@ impl<C: Pooled> State<C> {
         if self.pool.is_closed() {
             return Poll::Ready(());
         }
-        if !self.closers.iter().any(|closer| closer.will_wake(waker)) {
-            self.closers.push(waker.clone());
+        add_waker(&mut self.waiters.closers, waker);
+        Poll::Pending
+    }
+
+    pub(super) fn poll_room(&mut self, waker: &Waker) -> Poll<()> {
+        if self.pool.has_room() {
+            return Poll::Ready(());
         }
+        add_waker(&mut self.waiters.room, waker);
         Poll::Pending
     }
 
@@ -271,9 +325,14 @@ impl<C: Pooled> State<C> {
     /// has it part.
     pub(super) fn quit(&mut self, id: ConnectionId, connection: C) {
         match self.crews.values_mut().rfind(|crew| crew.quits) {
-            Some(crew) => crew.give(Task::Quit(id, connection)),
+            Some(crew) => crew.give(Task::Quit(id, connection), &mut self.left),
             None => self.quits.push((id, connection)),
         }
+    }
+
+    /// Something to be done outside of the lock.
+    pub(super) fn take_left(&mut self) -> Option<Left<C>> {
+        self.left.pop_front()
     }
 
     /// An idle connection to be ended outside of the lock.
@@ -301,17 +360,17 @@ impl<C: Pooled> State<C> {
         let Work::Crew(message) = &mut entry.work else {
             return;
         };
+        message.result = Some(result);
         if message.is_forgotten {
-            self.tickets.remove(&ticket);
+            self.remove(ticket);
             return;
         }
-        message.result = Some(result);
         match self.crews.get_mut(&message.crew) {
             Some(crew) if crew.finished.is_some() => {
                 crew.finished.get_or_insert_default().push_back(ticket);
-                crew.wake();
+                wake(&crew.waker, &mut self.left);
             }
-            _ => entry.wake(),
+            _ => wake(&entry.waker, &mut self.left),
         }
     }
 
@@ -322,7 +381,7 @@ impl<C: Pooled> State<C> {
         let message = match &mut entry.work {
             Work::Caller(grant) => {
                 *grant = Some(granted);
-                entry.wake();
+                wake(&entry.waker, &mut self.left);
                 return;
             }
             Work::Crew(message) => message,
@@ -331,45 +390,44 @@ impl<C: Pooled> State<C> {
             Grant::Connect(id) => Task::Connect(id, ticket),
             Grant::Use(id, connection) => Task::Send(id, ticket, connection),
             Grant::Failed(error) => {
-                if let Some(mail) = message.mail.take() {
-                    self.finish(ticket, Err(SendError::new(error, mail)));
+                match message.mail.take() {
+                    Some(mail) => self.finish(ticket, Err(SendError::new(error, mail))),
+                    // Its caller has gone.
+                    None => self.remove(ticket),
                 }
                 return;
             }
         };
         if let Some(crew) = self.crews.get_mut(&message.crew) {
-            crew.give(task);
+            crew.give(task, &mut self.left);
         }
     }
 
     fn drop_late(&mut self, now: Time, id: ConnectionId) {
-        if self.take_idle(id).is_some() {
+        if let Some(connection) = self.take_idle(id) {
+            self.left.push_back(Left::Connection(connection));
             self.pool.handle_closed(now, id);
-            return;
         }
-        self.is_dropping.store(true, Ordering::Release);
-        self.tickets.values_mut().for_each(Entry::wake);
-        self.wake_crews();
     }
 
     /// Wakes those who keep the time of the pool, if it has to be looked at sooner than they know.
     fn choose_leader(&mut self) {
         let first = self.pool.first_waiting();
-        if first != self.leader {
-            self.leader = first;
-            self.armed = self.welcome_leader();
+        if first != self.time.leader {
+            self.time.leader = first;
+            self.time.armed = self.welcome_leader();
         }
         let Some(timeout) = self.pool.poll_timeout() else {
             return;
         };
-        if self.armed.is_none_or(|armed| timeout < armed) {
-            self.armed = Some(timeout);
-            if let Some(entry) = first.and_then(|ticket| self.tickets.get_mut(&ticket)) {
-                entry.wake();
+        if self.time.armed.is_none_or(|armed| timeout < armed) {
+            self.time.armed = Some(timeout);
+            if let Some(entry) = first.and_then(|ticket| self.tickets.get(&ticket)) {
+                wake(&entry.waker, &mut self.left);
             }
         }
-        if !self.crews.is_empty() && self.crew_armed.is_none_or(|armed| timeout < armed) {
-            self.crew_armed = Some(timeout);
+        if !self.crews.is_empty() && self.time.crew_armed.is_none_or(|armed| timeout < armed) {
+            self.time.crew_armed = Some(timeout);
             self.wake_crews();
         }
     }
@@ -377,15 +435,15 @@ impl<C: Pooled> State<C> {
     /// Wakes the crew of the request that waits longest, whose connections may have room for it.
     /// Returns until when the caller of the request sleeps, if that is known.
     fn welcome_leader(&mut self) -> Option<Time> {
-        let entry = self.tickets.get(&self.leader?)?;
+        let entry = self.tickets.get(&self.time.leader?)?;
         match &entry.work {
             Work::Caller(_) => entry.deadline.filter(|_| entry.waker.is_some()),
             Work::Crew(message) => {
                 let id = message.crew;
                 if self.acting != Some(id)
-                    && let Some(crew) = self.crews.get_mut(&id)
+                    && let Some(crew) = self.crews.get(&id)
                 {
-                    crew.wake();
+                    wake(&crew.waker, &mut self.left);
                 }
                 None
             }
@@ -393,7 +451,9 @@ impl<C: Pooled> State<C> {
     }
 
     pub(super) fn wake_crews(&mut self) {
-        self.crews.values_mut().for_each(Crew::wake);
+        for crew in self.crews.values() {
+            wake(&crew.waker, &mut self.left);
+        }
     }
 
     fn take_idle(&mut self, id: ConnectionId) -> Option<C> {
@@ -402,67 +462,9 @@ impl<C: Pooled> State<C> {
     }
 }
 
-// Messages that were handed over.
-
-impl<C: Pooled> State<C> {
-    pub(super) fn handed_over(&mut self, ticket: Ticket) -> Option<&mut HandedOver> {
-        match &mut self.tickets.get_mut(&ticket)?.work {
-            Work::Crew(message) => Some(message),
-            Work::Caller(_) => None,
-        }
-    }
-
-    /// Takes the oldest message for a connection of a crew that has room for it, if it is the
-    /// crew's.
-    pub(super) fn next_mail(
-        &mut self,
-        now: Time,
-        crew: CrewId,
-        id: ConnectionId,
-    ) -> Option<(Ticket, Mail)> {
-        let first = self.pool.first_waiting()?;
-        let message = self.handed_over(first)?;
-        if message.crew != crew || message.mail.is_none() {
-            return None;
-        }
-        self.pool.take(now, id)?;
-        let mail = self.handed_over(first)?.mail.take()?;
-        Some((first, mail))
-    }
-}
-
-impl<C> Entry<C> {
-    pub(super) fn set_waker(&mut self, waker: &Waker) {
-        set_waker(&mut self.waker, waker);
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
-    }
-}
-
 impl<C> Crew<C> {
-    pub(super) fn set_waker(&mut self, waker: &Waker) {
-        set_waker(&mut self.waker, waker);
-    }
-
-    pub(super) fn give(&mut self, task: Task<C>) {
+    fn give(&mut self, task: Task<C>, left: &mut VecDeque<Left<C>>) {
         self.tasks.push_back(task);
-        self.wake();
-    }
-
-    pub(super) fn wake(&mut self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
-    }
-}
-
-fn set_waker(kept: &mut Option<Waker>, waker: &Waker) {
-    match kept {
-        Some(kept) => kept.clone_from(waker),
-        None => *kept = Some(waker.clone()),
+        wake(&self.waker, left);
     }
 }

@@ -163,7 +163,7 @@ fn drop_after(
         assert_eq!(world.stored()[number], 1, "{case}: message {number}");
     }
     assert!(world.stored().values().all(|count| *count == 1), "{case}");
-    // Nobody is left who keeps the driver from ending.
+    // Nothing is left that keeps the driver from ending.
     let closing = tasks.spawn(async { assert!(mailer.close(LIMIT).await) });
     tasks.run_task(closing);
     tasks.settle();
@@ -191,7 +191,7 @@ async fn send(mailer: &WorldMailer, number: usize, accepted: &RefCell<Vec<usize>
     }
 }
 
-/// The output of a future that is polled so many times; `None` if it is woken once more.
+/// The output of a future that is polled `polls` times; `None` if it is woken once more.
 async fn stubborn<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls.max(1);

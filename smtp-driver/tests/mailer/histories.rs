@@ -33,9 +33,9 @@ struct History {
     messages: u32,
     waiting: usize,
     with_driver: bool,
-    /// One in so many operations of a stream fails; 0 is never.
+    /// One in `faults` operations of a stream fails; 0 is never.
     faults: u64,
-    /// One in so many turns drops a task; 0 is never.
+    /// One in `drops` turns drops a task; 0 is never.
     drops: u64,
     /// Whether the mailer is closed while senders are there.
     closes: bool,

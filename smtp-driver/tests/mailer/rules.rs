@@ -121,7 +121,7 @@ fn a_batch_that_is_not_polled_does_not_keep_idle_connections() {
         }
     });
     tasks.run_task(number);
-    // It has a message, and nobody asks for its outcome.
+    // It has a message, and its outcome is not asked for.
     let all = mailer.send_all(Mails::new([mail(3)]));
     tasks.run_for(Duration::from_secs(40));
     let sending = tasks.spawn(async {

@@ -137,10 +137,10 @@ fn a_message_that_is_forgotten_is_withdrawn_or_its_result_dropped() {
     let crew = world.pool.begin_crew(false, true);
     let [sent_one, waits] = [(); 2].map(|()| world.hand_over(crew));
     let (id, ticket, mut fake) = world.open(crew, &sent_one.waker);
+    let mail = world.pool.begin(ticket).unwrap();
     world.pool.forget(world.now, waits.ticket);
     world.pool.forget(world.now, sent_one.ticket);
     assert_eq!(world.pool.stats().waiting, 0);
-    let mail = world.pool.begin(ticket).unwrap();
     let done = sent(fake.as_mut().unwrap(), ticket, mail);
     let next = world
         .pool

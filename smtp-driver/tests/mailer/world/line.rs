@@ -15,7 +15,7 @@ pub(crate) enum Fault {
     Eof,
     /// The connection is reset.
     Reset,
-    /// The server says something that nobody asked for.
+    /// The server sends a surplus reply, and closes.
     Says(&'static str),
     /// What is written arrives, and the connection is reset behind it.
     ResetBehind,

@@ -97,7 +97,7 @@ impl World {
         self.lock().probe = Some(Box::new(probe));
     }
 
-    /// Nobody calls user code while the world is locked, so the probe is taken out.
+    /// The probe is taken out, since it runs without the lock.
     fn run_probe(&self) {
         let probe = self.lock().probe.take();
         if let Some(probe) = probe {

@@ -17,7 +17,7 @@ pub(super) struct Alarms {
     last: u64,
 }
 
-/// A future that is ready at a certain time. Dropped, it wakes nobody.
+/// A future that is ready at a certain time. Dropped, it wakes no task.
 pub(crate) struct Alarm {
     world: World,
     at: Duration,
@@ -152,7 +152,7 @@ impl<'a> Tasks<'a> {
     }
 
     /// Advances the clock to the next alarm, until `end` at most. Returns whether there was one.
-    pub(crate) fn advance(&mut self, end: Duration) -> bool {
+    pub(crate) fn advance(&self, end: Duration) -> bool {
         let due = {
             let mut state = self.world.lock();
             let Some((at, _)) = state.alarms.wakers.first_key_value().map(|(key, _)| *key) else {
