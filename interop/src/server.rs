@@ -142,6 +142,11 @@ pub(crate) trait Server: Sync {
         true
     }
 
+    /// Whether [`Listener::Strict`] limits the number of connections.
+    fn limits_connections(&self) -> bool {
+        true
+    }
+
     /// Whether [`Listener::Strict`] rejects a connection too many by a reply.
     fn rejects_connections(&self) -> bool {
         true
@@ -332,8 +337,8 @@ pub(crate) fn output(command: &mut Command) -> io::Result<Vec<u8>> {
     Err(io::Error::other(format!("{}: {said}", output.status)))
 }
 
-/// A process for each of these listeners, for a server with one certificate and one size limit per
-/// process.
+/// A process for each of these listeners, for a server with one certificate and one limit of each
+/// kind per process.
 fn each_by_itself(
     environment: &Environment,
     listeners: &[Listener],
@@ -345,6 +350,7 @@ fn each_by_itself(
         ("expired", Listener::Expired, Flaw::Expired, LARGE),
         ("self-signed", Listener::SelfSigned, Flaw::SelfSigned, LARGE),
         ("few", Listener::Few, Flaw::None, LARGE),
+        ("strict", Listener::Strict, Flaw::None, LARGE),
     ];
     (parts
         .into_iter()

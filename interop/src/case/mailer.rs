@@ -77,7 +77,7 @@ fn closed_while_idle(context: &CaseContext<'_>, driving: Driving) -> Verdict {
 
 /// The mailer opens more connections than the server allows. From then on it uses fewer.
 fn too_many_connections(context: &CaseContext<'_>, driving: Driving) -> Verdict {
-    if !context.has(Listener::Strict) {
+    if !context.has(Listener::Strict) || !context.server.limits_connections() {
         return Ok(Done::Unsupported);
     }
     settle(context)?;
@@ -102,6 +102,9 @@ fn too_many_connections(context: &CaseContext<'_>, driving: Driving) -> Verdict 
 
 /// While the server is stopped, messages fail at once. The same messages are sent when it runs again.
 fn restarted(context: &CaseContext<'_>) -> Verdict {
+    if !context.has(Listener::Relay) {
+        return Ok(Done::Unsupported);
+    }
     let port = context.environment.port(Listener::Relay);
     let endpoint = context.endpoint(Listener::Relay, Security::Cleartext);
     let connections = if context.server.greets_many() { 3 } else { 1 };
@@ -153,7 +156,10 @@ fn checked(context: &CaseContext<'_>) -> Verdict {
         done = Done::Passed;
         let open = |password: &str| {
             let credentials = Credentials::password(&user, password);
-            let credentials = credentials.map_err(|error| format!("{error:#}"))?;
+            let mut credentials = credentials.map_err(|error| format!("{error:#}"))?;
+            if context.server.binds_by_unique() {
+                credentials = credentials.restrict_to(["SCRAM-SHA-256"]);
+            }
             let endpoint = context.endpoint(listener, security);
             let endpoint = endpoint.credentials(credentials);
             mailer(context, endpoint, 1, Driving::Callers)

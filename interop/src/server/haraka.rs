@@ -8,7 +8,7 @@ use smtp_proto::Protocol;
 
 use super::{Server, each_by_itself, program};
 use crate::certificates::Flaw;
-use crate::environment::{Environment, HOST, LARGE, Listener};
+use crate::environment::{Environment, HOST, IDLE_SECONDS, LARGE, Listener};
 use crate::message::{PASSWORD, USER};
 use crate::process::Neighbour;
 
@@ -32,6 +32,7 @@ impl Server for Haraka {
             Listener::Expired,
             Listener::SelfSigned,
             Listener::Few,
+            Listener::Strict,
         ]
     }
 
@@ -47,13 +48,14 @@ impl Server for Haraka {
         self.start(environment, environment, Flaw::None, LARGE, &listeners)
     }
 
-    /// A process has one certificate and one size limit.
+    /// A process has one certificate, one size limit and one idle time.
     fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
         let listeners = [
             Listener::Small,
             Listener::WrongName,
             Listener::Expired,
             Listener::SelfSigned,
+            Listener::Strict,
         ];
         each_by_itself(environment, &listeners, |part, flaw, size, listeners| {
             self.start(part, environment, flaw, size, listeners)
@@ -67,6 +69,11 @@ impl Server for Haraka {
     /// Advertised to clients with a private address.
     fn mechanisms_in_clear(&self) -> &'static [&'static str] {
         self.mechanisms()
+    }
+
+    /// Only by a plugin that takes a Redis server.
+    fn limits_connections(&self) -> bool {
+        false
     }
 
     fn resumes_tls(&self) -> bool {
@@ -105,6 +112,10 @@ impl Haraka {
             .iter()
             .map(|&listener| format!("127.0.0.1:{}", part.port(listener)));
         let listen: Vec<_> = listen.collect();
+        let idle = match listeners {
+            [Listener::Strict] => IDLE_SECONDS,
+            _ => 300,
+        };
         for (name, text) in [
             ("me", HOST.to_owned()),
             ("host_list", HOST.to_owned()),
@@ -113,7 +124,8 @@ impl Haraka {
             (
                 "smtp.ini",
                 format!(
-                    "listen={}\nsmtps_port={}\nnodes=0\nforce_shutdown_timeout=1\n",
+                    "listen={}\nsmtps_port={}\nnodes=0\nforce_shutdown_timeout=1\n\
+                    inactivity_timeout={idle}\n",
                     listen.join(","),
                     part.port(Listener::Implicit)
                 ),
