@@ -411,3 +411,26 @@ fn v36_a_session_logs_in_once() {
         assert!(Command::custom(verb, Some("PLAIN AGE=")).is_err());
     }
 }
+
+#[test]
+fn v37_a_transcript_shows_no_challenge_and_every_other_reply() {
+    let mut attempt = Attempt::begin(login(), "AUTH LOGIN");
+    attempt.ask("334 c2VjcmV0");
+    attempt.ask("535 5.7.8 wrong");
+    let shown = attempt.shown.lock().unwrap().clone();
+    assert!(!shown.contains("c2VjcmV0"), "{shown}");
+    assert!(shown.contains("S: 535 5.7.8 wrong"), "{shown}");
+
+    // Outside of a login, 334 has no meaning.
+    let shown = Arc::new(std::sync::Mutex::new(String::new()));
+    let observer = Arc::clone(&shown);
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .transcript(move |entry| *observer.lock().unwrap() += &format!("{entry}\n"))
+        .build()
+        .unwrap();
+    let mut harness = Harness::new(config);
+    harness.listen();
+    harness.ask("334 c2VjcmV0\r\n");
+    assert!(shown.lock().unwrap().contains("S: 334 c2VjcmV0"));
+}
