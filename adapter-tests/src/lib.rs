@@ -29,6 +29,7 @@ pub mod common;
 pub mod debug_output;
 #[path = "../../smtp-proto/tests/common/invariants.rs"]
 pub mod invariants;
+pub mod mailer;
 #[cfg(unix)]
 pub mod narrow;
 pub mod played;

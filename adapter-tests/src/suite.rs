@@ -8,6 +8,7 @@ mod driven;
 mod kit;
 mod large;
 mod lmtp;
+mod mailer;
 mod race;
 mod scenarios;
 mod stream;
@@ -63,6 +64,10 @@ macro_rules! async_suite {
 
         mod cancel {
             $crate::cancel_tests!();
+        }
+        #[cfg(all(unix, feature = "rustls"))]
+        mod mailer {
+            $crate::mailer_tests!();
         }
         #[cfg(all(unix, feature = "rustls"))]
         mod race_cancel {
