@@ -8,7 +8,7 @@ macro_rules! mailer_tests {
 
         use super::rt::pool::{PoolConfig, PoolError};
         use super::rt::proto::{Credentials, Mail, Outcome, RecipientStatus};
-        use super::rt::{Endpoint, Mailer, NAME, block_on};
+        use super::rt::{Client, Endpoint, Mailer, NAME, block_on, runtime};
         use $crate::common::secured::{cleartext, endpoint};
         use $crate::mailer::{Hostile, join_all, soak_count};
         use $crate::smtp_test::{Action, Config, Server, Stage, Tls};
@@ -180,6 +180,42 @@ macro_rules! mailer_tests {
                     $crate::futures_lite::future::zip(driver, both).await;
                 });
             }
+        }
+
+        #[test]
+        fn an_idle_connection_costs_no_more_allocations_than_a_client() {
+            let server = Server::start(Config::new().discard_mails()).unwrap();
+            let endpoint = cleartext(server.port());
+            let runtime = runtime();
+            let mut client = runtime.block_on(Client::connect(&endpoint)).unwrap();
+            let mailer = Mailer::new(endpoint);
+            let mut count = |by_mailer: bool| {
+                let mail = mail(0);
+                let info = $crate::allocation_counter::measure(|| {
+                    runtime.block_on(async {
+                        let outcome = match by_mailer {
+                            true => mailer.send(mail).await.unwrap(),
+                            false => client.send(mail).await.unwrap(),
+                        };
+                        assert!(outcome.is_accepted());
+                    });
+                });
+                info.count_total
+            };
+            // The least, since a buffer may grow.
+            let mut least = [u64::MAX; 2];
+            for _ in 0..20 {
+                for (least, by_mailer) in least.iter_mut().zip([false, true]) {
+                    *least = count(by_mailer).min(*least);
+                }
+            }
+            let [by_client, by_mailer] = least;
+            assert!(
+                by_mailer <= by_client,
+                "{by_mailer}, and {by_client} by a client"
+            );
+            let size = size_of_val(&mailer.send(mail(0)));
+            assert!(size <= 2048, "a message that waits takes {size} bytes");
         }
 
         #[test]

@@ -53,9 +53,10 @@ impl<'a, K: Connector> Turn<'a, K> {
                     return Err(error);
                 }
             };
-            let connecting = pin!(async { connector.connect().await.map(Box::new) });
+            // In a box, since most messages never need it, and it is much larger than the rest.
+            let mut connecting = Box::pin(async { connector.connect().await.map(Box::new) });
             let alarm = pin!(clock.alarm(self.deadline));
-            let in_time = before(alarm.as_pin_mut(), connecting);
+            let in_time = before(alarm.as_pin_mut(), connecting.as_mut());
             let connected = match self.unless_dropped(in_time).await {
                 Some(None) => return Err(PoolError::Deadline(Limit::Connecting)),
                 Some(connected) => connected,
