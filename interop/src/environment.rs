@@ -50,6 +50,8 @@ pub(crate) enum Listener {
     /// As [`Relay`](Self::Relay), for at most [`CONNECTIONS`] connections at a time, each of them
     /// idle for less than [`IDLE_SECONDS`].
     Strict,
+    /// As [`Relay`](Self::Relay), for a few messages on each connection. Not in [`ALL`](Self::ALL).
+    Brief,
 }
 
 /// The port of the first listener; the others follow.

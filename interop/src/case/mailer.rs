@@ -25,6 +25,10 @@ pub(super) const CASES: &[Case] = &[
         run: |context| each_driving(context, too_many_connections),
     },
     Case {
+        name: "mailer: too many messages on a connection",
+        run: |context| each_driving(context, too_many_messages),
+    },
+    Case {
         name: "mailer: server stopped and started again",
         run: restarted,
     },
@@ -60,16 +64,15 @@ fn closed_while_idle(context: &CaseContext<'_>, driving: Driving) -> Verdict {
     let port = context.environment.port(Listener::Strict);
     settle(context)?;
     let endpoint = context.endpoint(Listener::Strict, Security::Cleartext);
-    // Not more messages than one connection may carry, where there is a limit.
-    const CALLERS: usize = 3;
     let mailer = mailer(context, endpoint, most(CONNECTIONS)?, driving)?;
     send_all(context, &mailer, CALLERS)?;
     wait_until_closed(port)?;
     settle(context)?;
     send_all(context, &mailer, CALLERS)?;
+    const SENT: u64 = 2 * CALLERS as u64;
     let stats = mailer.stats();
     match (stats.sent, stats.connected) {
-        (6, 2..) if stats.failed + stats.retried + stats.unserved == 0 => {}
+        (SENT, 2..) if stats.failed + stats.retried + stats.unserved == 0 => {}
         _ => return Err(format!("{stats:?}")),
     }
     end(context, &mailer)
@@ -96,6 +99,21 @@ fn too_many_connections(context: &CaseContext<'_>, driving: Driving) -> Verdict 
     let is_reduced = stats.open + stats.connecting < CONNECTIONS;
     if context.server.rejects_connections() && !is_reduced {
         return Err(format!("not fewer connections: {stats:?}"));
+    }
+    end(context, &mailer)
+}
+
+/// The server rejects a message at MAIL and closes. The next connection carries it.
+fn too_many_messages(context: &CaseContext<'_>, driving: Driving) -> Verdict {
+    if !context.has(Listener::Brief) {
+        return Ok(Done::Unsupported);
+    }
+    let endpoint = context.endpoint(Listener::Brief, Security::Cleartext);
+    let mailer = mailer(context, endpoint, 1, driving)?;
+    send_all(context, &mailer, CALLERS)?;
+    let stats = mailer.stats();
+    if stats.retried == 0 || stats.connected < 2 {
+        return Err(format!("no message too many: {stats:?}"));
     }
     end(context, &mailer)
 }

@@ -15,7 +15,14 @@ use crate::process::Neighbour;
 #[derive(Debug)]
 pub(super) struct Exim;
 
-/// The maximum number of messages of a connection at [`Listener::Strict`].
+const LISTENERS: [Listener; 13] = {
+    let mut listeners = [Listener::Brief; 13];
+    let (most, _) = listeners.split_at_mut(Listener::ALL.len());
+    most.copy_from_slice(&Listener::ALL);
+    listeners
+};
+
+/// The maximum number of messages of a connection at [`Listener::Brief`].
 const MESSAGES: u32 = 3;
 
 /// The user that it runs as.
@@ -27,7 +34,7 @@ impl Server for Exim {
     }
 
     fn listeners(&self) -> &'static [Listener] {
-        &Listener::ALL
+        &LISTENERS
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
@@ -140,10 +147,20 @@ fn authenticators(environment: &Environment) -> String {
 
 fn configuration(environment: &Environment) -> String {
     let home = environment.home().display();
-    let ports = Listener::ALL
+    let ports = LISTENERS
         .map(|listener| environment.port(listener).to_string())
         .join(" : ");
-    let [submission, implicit, bare, small, broken, old, few, strict] = [
+    let [
+        submission,
+        implicit,
+        bare,
+        small,
+        broken,
+        old,
+        few,
+        strict,
+        brief,
+    ] = [
         Listener::Submission,
         Listener::Implicit,
         Listener::Bare,
@@ -152,6 +169,7 @@ fn configuration(environment: &Environment) -> String {
         Listener::Old,
         Listener::Few,
         Listener::Strict,
+        Listener::Brief,
     ]
     .map(|listener| environment.port(listener));
     let greylist = environment.greylist;
@@ -195,7 +213,7 @@ smtp_accept_queue_per_connection = 0
 smtp_accept_max = 50
 smtp_accept_max_nonmail = 1000000
 smtp_accept_max_per_host = ${{if eq{{$received_port}}{{{strict}}}{{{CONNECTIONS}}}{{0}}}}
-smtp_accept_max_per_connection = ${{if eq{{$received_port}}{{{strict}}}{{{MESSAGES}}}{{0}}}}
+smtp_accept_max_per_connection = ${{if eq{{$received_port}}{{{brief}}}{{{MESSAGES}}}{{0}}}}
 smtp_receive_timeout = ${{if eq{{$received_port}}{{{strict}}}{{{IDLE_SECONDS}s}}{{5m}}}}
 smtp_max_synprot_errors = 1000
 deliver_queue_load_max = 1000

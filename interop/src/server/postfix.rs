@@ -270,7 +270,8 @@ fn options(environment: &Environment, listener: Listener) -> String {
         )
     };
     match listener {
-        Listener::Relay => String::new(),
+        // It has no limit of messages, and does not listen there.
+        Listener::Relay | Listener::Brief => String::new(),
         Listener::Submission => {
             let sasl = match environment.has(dovecot::NAME) {
                 true => format!(
