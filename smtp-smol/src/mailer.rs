@@ -138,6 +138,10 @@ impl Mailer {
     ///
     /// Messages are taken from the iterator as they are sent. On each connection they are sent
     /// ahead of the replies. They wait for a connection as long as it takes.
+    ///
+    /// Between two calls of [`next`](SendAll::next) the messages rest, and keep their connections. A
+    /// program that sends another message by the mailer meanwhile does it in a task of its own, or
+    /// runs a [`driver`](Self::driver) and submits all of them.
     pub fn send_all<I>(&self, mails: I) -> SendAll<Mails<I::IntoIter>>
     where
         I: IntoIterator<Item = Mail>,
@@ -229,7 +233,7 @@ impl Mailer {
     }
 
     /// Waits for the outcome of a message that was [submitted](Self::submit). `None` if it was
-    /// returned before.
+    /// returned before. One task at a time waits for it.
     ///
     /// Cancel safe.
     ///
