@@ -118,6 +118,7 @@ struct Message {
     is_counted: bool,
     was_again: bool,
     on_used: bool,
+    was_idle: bool,
     complaints: u64,
 }
 
@@ -215,6 +216,7 @@ impl Model {
                 is_counted: false,
                 was_again: false,
                 on_used: false,
+                was_idle: false,
                 complaints: 0,
             });
             return Ok(self.messages.len() - 1);
@@ -378,17 +380,15 @@ impl Model {
             self.complain(message, all);
         }
         let it = &mut self.messages[message];
-        if it.on_used {
-            if said.sort == Sort::Untouched {
-                it.at = At::Waiting;
-                return true;
-            }
-            if said.sort == Sort::Lost && !it.was_again {
-                it.was_again = true;
-                it.at = At::Waiting;
-                self.counters.retried += 1;
-                return true;
-            }
+        if said.sort == Sort::Untouched && (it.on_used || it.was_idle) {
+            it.at = At::Waiting;
+            return true;
+        }
+        if said.sort == Sort::Lost && it.on_used && !it.was_again {
+            it.was_again = true;
+            it.at = At::Waiting;
+            self.counters.retried += 1;
+            return true;
         }
         it.at = At::Over;
         match said.sort {
@@ -496,6 +496,7 @@ impl Model {
         self.count(now, message);
         self.messages[message].at = At::On(link);
         self.messages[message].on_used = false;
+        self.messages[message].was_idle = false;
         self.messages[message].complaints = self.complaints;
         self.links.push(Link {
             state: State::Connecting,
@@ -625,6 +626,7 @@ impl Model {
         it.users.push(message);
         self.messages[message].at = At::On(link);
         self.messages[message].on_used = it.ended > 0;
+        self.messages[message].was_idle = was_idle;
         self.messages[message].complaints = self.complaints;
         is_cautious
     }
