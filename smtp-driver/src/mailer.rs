@@ -3,6 +3,7 @@
 mod crew;
 mod driving;
 mod send_all;
+mod signal;
 mod turn;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use smtp_pool::{ConnectionId, PoolError, Ticket};
 use smtp_proto::{Batch, Error, Mail, Outcome, Time};
 
+use super::signal::{Part, Whole};
 use super::{Connected, Connector, Inner};
 use crate::Clock;
 use crate::pool::{CrewId, Sent, Task};
@@ -18,8 +19,11 @@ use crate::pool::{CrewId, Sent, Task};
 pub(super) struct Crew<K: Connector> {
     pub(super) inner: Arc<Inner<K>>,
     pub(super) id: CrewId,
-    members: Vec<(ConnectionId, Member<K>)>,
+    members: Vec<(ConnectionId, Part, Member<K>)>,
     alarm: Alarm<K>,
+    /// The waker that the pool has.
+    pool: Part,
+    whole: Whole,
 }
 
 /// An alarm that outlives the polls of a future.
@@ -57,26 +61,35 @@ struct Sending<K: Connector> {
 
 impl<K: Connector> Crew<K> {
     pub(super) fn new(inner: Arc<Inner<K>>, collects: bool) -> Self {
+        let whole = Whole::default();
         Self {
             id: inner.pool.begin_crew(collects, !collects),
             inner,
             members: Vec::new(),
             alarm: Alarm(None),
+            pool: Part::new(&whole),
+            whole,
         }
     }
 
     /// Does everything that can be done now.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
+        self.whole.register(cx.waker());
         loop {
+            if self.pool.take() {
+                // There may be messages for any connection.
+                self.members.iter().for_each(|(_, part, _)| part.mark());
+            }
             let now = self.inner.clock.now();
-            while let Poll::Ready(task) = self.inner.pool.poll_task(now, self.id, cx.waker()) {
+            while let Poll::Ready(task) = self.inner.pool.poll_task(now, self.id, self.pool.waker())
+            {
                 self.begin(task);
             }
             if self.inner.pool.is_dropping() {
                 self.drop_members();
             }
             let before = self.members.len();
-            self.poll_members(cx);
+            self.poll_members();
             // A member that ended may have made room for another.
             if self.members.len() == before && self.poll_alarm(cx).is_pending() {
                 return;
@@ -121,7 +134,8 @@ impl<K: Connector> Crew<K> {
                 (id, Some(Member::Quitting(quitting)))
             }
         };
-        self.members.extend(member.map(|member| (id, member)));
+        let part = Part::new(&self.whole);
+        self.members.extend(member.map(|member| (id, part, member)));
     }
 
     /// `None` if the caller of the message has gone.
@@ -150,9 +164,14 @@ impl<K: Connector> Crew<K> {
         })))
     }
 
-    fn poll_members(&mut self, cx: &mut Context<'_>) {
+    fn poll_members(&mut self) {
         let mut index = 0;
-        while let Some((id, member)) = self.members.get_mut(index) {
+        while let Some((id, part, member)) = self.members.get_mut(index) {
+            if !part.take() {
+                index = index.saturating_add(1);
+                continue;
+            }
+            let cx = &mut part.context();
             let (id, pool) = (*id, &self.inner.pool);
             let next = match member {
                 Member::Connecting(ticket, connecting) => {
@@ -169,8 +188,9 @@ impl<K: Connector> Crew<K> {
                 Poll::Pending => index = index.saturating_add(1),
                 Poll::Ready(None) => _ = self.members.swap_remove(index),
                 Poll::Ready(Some(member)) => {
-                    if let Some(place) = self.members.get_mut(index) {
-                        place.1 = member;
+                    if let Some((_, part, place)) = self.members.get_mut(index) {
+                        part.mark();
+                        *place = member;
                     }
                 }
             }
@@ -207,7 +227,7 @@ impl<K: Connector> Crew<K> {
 
     /// Drops every connection. The messages on them get their outcomes.
     fn drop_members(&mut self) {
-        for (id, member) in self.members.drain(..) {
+        for (id, _, member) in self.members.drain(..) {
             match member {
                 Member::Sending(mut sending) => sending.give_up(),
                 Member::Connecting(..) | Member::Quitting(_) => {

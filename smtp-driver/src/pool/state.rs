@@ -365,10 +365,13 @@ impl<C: Pooled> State<C> {
             self.remove(ticket);
             return;
         }
-        match self.crews.get_mut(&message.crew) {
+        let id = message.crew;
+        match self.crews.get_mut(&id) {
             Some(crew) if crew.finished.is_some() => {
                 crew.finished.get_or_insert_default().push_back(ticket);
-                wake(&crew.waker, &mut self.left);
+                if self.acting != Some(id) {
+                    wake(&crew.waker, &mut self.left);
+                }
             }
             _ => wake(&entry.waker, &mut self.left),
         }
