@@ -86,9 +86,15 @@ impl<C: Pooled> SharedPool<C> {
 
     /// Takes the oldest message of a crew for a connection that has room for it.
     pub fn next_mail(&self, now: Time, crew: CrewId, id: ConnectionId) -> Option<(Ticket, Mail)> {
-        self.with(now, |state| {
-            state.acting = Some(crew);
-            state.next_mail(now, crew, id)
+        self.change(|state| {
+            let next = state.next_mail(now, crew, id);
+            if next.is_some() {
+                // An idle connection would have taken the message, so nothing else follows.
+                state.acting = Some(crew);
+                state.choose_leader();
+                state.acting = None;
+            }
+            next
         })
     }
 

@@ -414,7 +414,7 @@ impl<C: Pooled> State<C> {
     }
 
     /// Wakes those who keep the time of the pool, if it has to be looked at sooner than they know.
-    fn choose_leader(&mut self) {
+    pub(super) fn choose_leader(&mut self) {
         let first = self.pool.first_waiting();
         if first != self.time.leader {
             self.time.leader = first;
