@@ -5,6 +5,7 @@ mod connections;
 mod failures;
 mod run;
 mod send_all;
+mod soak;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
