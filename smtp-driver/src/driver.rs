@@ -274,6 +274,18 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         Poll::Ready(())
     }
 
+    /// The clock of the connection.
+    #[cfg(feature = "mailer")]
+    pub(crate) fn clock(&self) -> &R {
+        &self.clock
+    }
+
+    /// The time of the connection.
+    #[cfg(feature = "mailer")]
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
     /// When the time limit is reached that is due first.
     #[cfg(feature = "mailer")]
     pub(crate) fn poll_timeout(&self) -> Option<Time> {

@@ -76,9 +76,11 @@ impl<C: Pooled> SharedPool<C> {
     /// # Errors
     /// If the pool is closed, or too many requests wait.
     pub fn request(&self, now: Time, request: Request) -> Result<Ticket, PoolError> {
-        self.with(now, |state| {
+        self.with_if(now, |state| {
             let requested = state.request(now, request, Work::Caller(None));
-            requested.map_err(|(error, _)| error)
+            let requested = requested.map_err(|(error, _)| error);
+            let acts = state.is_first(requested.as_ref().ok());
+            (requested, acts)
         })
     }
 
@@ -261,19 +263,32 @@ impl<C: Pooled> SharedPool<C> {
 
     /// Changes the state, and takes the actions that follow.
     fn with<T>(&self, now: Time, change: impl FnOnce(&mut State<C>) -> T) -> T {
-        let result = self.change(|state| {
-            let result = change(state);
-            state.act(now);
-            result
+        self.with_if(now, |state| (change(state), true))
+    }
+
+    /// Changes the state, and takes the actions that follow, if `change` says that some may.
+    fn with_if<T>(&self, now: Time, change: impl FnOnce(&mut State<C>) -> (T, bool)) -> T {
+        let (result, mut has_quits) = self.change(|state| {
+            let (result, acts) = change(state);
+            if acts {
+                state.act(now);
+            } else {
+                state.choose_leader();
+                state.acting = None;
+            }
+            (result, state.has_quits())
         });
         // Connections end outside of the lock.
-        let next = || self.lock().take_quit();
-        while let Some((id, connection)) = next() {
-            connection.part();
-            self.change(|state| {
-                state.pool.handle_closed(now, id);
-                state.act(now);
-            });
+        while has_quits {
+            let quit = self.lock().take_quit();
+            has_quits = quit.is_some();
+            if let Some((id, connection)) = quit {
+                connection.part();
+                self.change(|state| {
+                    state.pool.handle_closed(now, id);
+                    state.act(now);
+                });
+            }
         }
         result
     }

@@ -55,6 +55,8 @@ struct Sending<K: Connector> {
     sent_before: u64,
     /// The time limit of the connection.
     alarm: Alarm<K>,
+    /// The time of the pool in this turn.
+    now: Time,
     /// Whether no further message is taken.
     is_ending: bool,
 }
@@ -160,6 +162,7 @@ impl<K: Connector> Crew<K> {
             first: Some((ticket, mail)),
             flight: VecDeque::new(),
             alarm: Alarm(None),
+            now: clock.now(),
             is_ending: false,
         })))
     }
@@ -271,6 +274,12 @@ impl<K: Connector> Alarm<K> {
 impl<K: Connector> Sending<K> {
     /// Sends messages until there is none left for this connection.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.now = self.inner.clock.now();
+        // The connection counts its time from its own start.
+        let mut now = self
+            .driver
+            .as_ref()
+            .map_or(Time::ORIGIN, |driver| driver.now());
         loop {
             while let Poll::Ready(outcome) = self.poll_outcome() {
                 match outcome {
@@ -281,17 +290,16 @@ impl<K: Connector> Sending<K> {
             let Some(driver) = &mut self.driver else {
                 return Poll::Ready(());
             };
-            let clock = &self.inner.clock;
-            let now = clock.now();
             match driver.poll_step(cx, now) {
                 Poll::Ready(true) => driver.handle_timeout(now),
                 Poll::Ready(false) => {}
                 Poll::Pending => {
                     // A limit that is reached has woken the task already.
                     let until = driver.poll_timeout().filter(|until| *until > now);
-                    if self.alarm.poll(clock, until, cx).is_pending() {
+                    if self.alarm.poll(driver.clock(), until, cx).is_pending() {
                         return Poll::Pending;
                     }
+                    now = driver.now();
                 }
             }
         }
@@ -305,12 +313,12 @@ impl<K: Connector> Sending<K> {
         if self.flight.is_empty() {
             self.sent_before = driver.smtp().stats().bytes_sent();
         }
-        let Inner { clock, pool, .. } = &*self.inner;
+        let pool = &self.inner.pool;
         self.batch.poll_outcome_from(driver.smtp_mut(), |()| {
             let next = self.first.take();
             let next = next.or_else(|| match self.is_ending {
                 true => None,
-                false => pool.next_mail(clock.now(), self.crew, self.id),
+                false => pool.next_mail(self.now, self.crew, self.id),
             });
             match next {
                 Some((ticket, mail)) => {
@@ -328,14 +336,14 @@ impl<K: Connector> Sending<K> {
             return;
         };
         let is_last = self.flight.is_empty();
-        let Inner { clock, pool, .. } = &*self.inner;
+        let pool = &self.inner.pool;
         let sent = Sent {
             ticket,
             outcome,
             before: was_alone.then_some(self.sent_before),
         };
         let place = (self.crew, self.id);
-        self.first = pool.finish_in_crew(clock.now(), place, sent, &mut self.driver, is_last);
+        self.first = pool.finish_in_crew(self.now, place, sent, &mut self.driver, is_last);
         if is_last {
             self.batch = Batch::new(());
         }
@@ -344,17 +352,18 @@ impl<K: Connector> Sending<K> {
     /// Ends without the messages that the batch did not take. There is one only if the connection
     /// ended while it was idle.
     fn end(&mut self) {
-        let Inner { clock, pool, .. } = &*self.inner;
+        let pool = &self.inner.pool;
         self.driver = None;
         match self.first.take() {
-            Some((ticket, mail)) => pool.fail(clock.now(), ticket, PoolError::NoDriver, mail),
-            None => pool.closed(clock.now(), self.id),
+            Some((ticket, mail)) => pool.fail(self.now, ticket, PoolError::NoDriver, mail),
+            None => pool.closed(self.now, self.id),
         }
     }
 
     /// Drops the connection, and reports the outcomes that its messages then have.
     fn give_up(&mut self) {
         self.is_ending = true;
+        self.now = self.inner.clock.now();
         if let Some(driver) = &mut self.driver {
             driver.break_off(io::Error::other("the mailer stopped sending"));
         }

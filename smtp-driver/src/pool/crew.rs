@@ -47,9 +47,9 @@ impl<C: Pooled> SharedPool<C> {
         if mail.size().is_none() {
             return Err(SendError::new(PoolError::Streamed, mail));
         }
-        self.with(now, |state| {
+        self.with_if(now, |state| {
             if !state.crews.contains_key(&crew) {
-                return Err(SendError::new(PoolError::NoDriver, mail));
+                return (Err(SendError::new(PoolError::NoDriver, mail)), false);
             }
             let message = HandedOver {
                 crew,
@@ -58,13 +58,15 @@ impl<C: Pooled> SharedPool<C> {
                 is_forgotten: false,
             };
             let requested = state.request(now, request, Work::Crew(Box::new(message)));
-            requested.map_err(|(error, work)| match work {
+            let acts = state.is_first(requested.as_ref().ok());
+            let requested = requested.map_err(|(error, work)| match work {
                 Work::Crew(message) => match message.mail {
                     Some(mail) => SendError::new(error, mail),
                     None => unreachable!("a request that fails takes no message"),
                 },
                 Work::Caller(_) => unreachable!("the work is returned as it was"),
-            })
+            });
+            (requested, acts)
         })
     }
 
@@ -118,9 +120,10 @@ impl<C: Pooled> SharedPool<C> {
             Some(connection) => report(&outcome, connection.smtp_mut(), before.unwrap_or(u64::MAX)),
             None => Report::lost(),
         };
-        self.with(now, |state| {
+        self.with_if(now, |state| {
             state.acting = Some(crew);
-            match state.pool.handle_outcome(now, id, ticket, report) {
+            let verdict = state.pool.handle_outcome(now, id, ticket, report);
+            match verdict {
                 Verdict::Final => state.finish(ticket, Ok(outcome)),
                 Verdict::Again => match retry(outcome) {
                     Finished::Final(outcome) => state.finish(ticket, Ok(outcome)),
@@ -132,7 +135,8 @@ impl<C: Pooled> SharedPool<C> {
                 },
             }
             if !is_last {
-                return None;
+                // A connection that goes on makes no room for others.
+                return (None, verdict == Verdict::Again || !report.is_open());
             }
             // The next message, before the connection counts as idle for others.
             if let Some(connection) = connection {
@@ -144,7 +148,7 @@ impl<C: Pooled> SharedPool<C> {
             {
                 state.keep(id, connection);
             }
-            next
+            (next, true)
         })
     }
 

@@ -238,6 +238,16 @@ impl<C: Pooled> State<C> {
         }
     }
 
+    /// Whether this request waits longest. Only then may there be something to do for it: those
+    /// before it wait already.
+    pub(super) fn is_first(&self, ticket: Option<&Ticket>) -> bool {
+        ticket.is_some() && self.pool.first_waiting().as_ref() == ticket
+    }
+
+    pub(super) fn has_quits(&self) -> bool {
+        !self.quits.is_empty()
+    }
+
     /// Whether actions may have to be taken because of the time.
     pub(super) fn is_due(&self, now: Time) -> bool {
         let is_due = |armed: Option<Time>| armed.is_some_and(|at| at <= now);

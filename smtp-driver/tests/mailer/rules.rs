@@ -844,3 +844,27 @@ fn streamed_content_is_returned() {
     });
     tasks.run_task(task);
 }
+
+/// Each connection counts its time from its own start.
+#[test]
+fn the_age_of_a_mailer_does_not_count_for_its_connections() {
+    let world = World::new(Config::new());
+    let mailer = world.mailer(PoolConfig::new().with_max_connections(1));
+    world.lock().now += Duration::from_secs(3 * 60 * 60);
+    let mut tasks = Tasks::new(&world);
+    let task = tasks.spawn(async {
+        // By a caller, by a crew, and by a caller again, over the same connection.
+        for round in 0..4 {
+            let outcome = match round % 2 {
+                0 => mailer.send(mail(round), MAX_WAIT).await.unwrap(),
+                _ => {
+                    let mut all = mailer.send_all(Mails::new([mail(round)]));
+                    all.next().await.unwrap().1.unwrap()
+                }
+            };
+            assert_eq!(status(&outcome), Status::Accepted, "{outcome}");
+        }
+    });
+    tasks.run_task(task);
+    assert_eq!(world.connects(), 1);
+}

@@ -23,9 +23,10 @@ use smtp_test::{Log, MemoryServer, StoredMail};
 pub(crate) use line::{Fault, Line};
 pub(crate) use tasks::{Alarm, Tasks};
 
-/// What mailers, connections, tasks and the test share.
+/// What mailers, connections, tasks and the test share; and when the time of its owner began, since
+/// each connection counts from its own start.
 #[derive(Clone)]
-pub(crate) struct World(Arc<Mutex<State>>);
+pub(crate) struct World(Arc<Mutex<State>>, Duration);
 
 pub(crate) struct State {
     pub(crate) now: Duration,
@@ -57,18 +58,21 @@ pub(crate) type WorldMailer = Mailer<World>;
 
 impl World {
     pub(crate) fn new(server: smtp_test::Config) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            now: Duration::ZERO,
-            alarms: tasks::Alarms::default(),
-            server,
-            log: Log::new(),
-            open: 0,
-            most_open: 0,
-            connects: 0,
-            refused: Vec::new(),
-            faults: Box::new(|_| None),
-            probe: None,
-        })))
+        Self(
+            Arc::new(Mutex::new(State {
+                now: Duration::ZERO,
+                alarms: tasks::Alarms::default(),
+                server,
+                log: Log::new(),
+                open: 0,
+                most_open: 0,
+                connects: 0,
+                refused: Vec::new(),
+                faults: Box::new(|_| None),
+                probe: None,
+            })),
+            Duration::ZERO,
+        )
     }
 
     pub(crate) fn mailer(&self, config: PoolConfig) -> WorldMailer {
@@ -154,11 +158,11 @@ impl Clock for World {
     type Alarm = Alarm;
 
     fn now(&self) -> Time {
-        Time::from_origin(self.lock().now)
+        Time::from_origin(self.lock().now - self.1)
     }
 
     fn alarm(&self, at: Time) -> Option<Alarm> {
-        Some(Alarm::new(self.clone(), at.since_origin()))
+        Some(Alarm::new(self.clone(), self.1 + at.since_origin()))
     }
 }
 
@@ -186,9 +190,8 @@ impl Connector for World {
             .unwrap();
         let connection = Connection::new(Arc::new(config), Seed::from_bytes([7; 32]));
         let line = Line::new(server, seat);
-        Driver::new(line, connection, self.clone())
-            .into_ready()
-            .await
+        let clock = Self(Arc::clone(&self.0), self.lock().now);
+        Driver::new(line, connection, clock).into_ready().await
     }
 }
 
