@@ -17,7 +17,11 @@ fn main() -> Result<()> {
         for client in results.clients(section) {
             let cells = rows.iter().map(|row| {
                 let value = results.value(section, row, client);
-                let base = if section == "callers" { "three" } else { "ours" };
+                let base = if section == "callers" {
+                    "three"
+                } else {
+                    "ours"
+                };
                 let ours = results.value(section, row, base);
                 value.map_or_else(|| "–".into(), |value| cell(section, value, ours))
             });
@@ -33,7 +37,9 @@ fn main() -> Result<()> {
 fn cell(section: &str, value: f64, ours: Option<f64>) -> String {
     let figure = number(value);
     match ours {
-        Some(ours) if matches!(section, "loopback" | "callers" | "line" | "parts") && ours > 0.0 => {
+        Some(ours)
+            if matches!(section, "loopback" | "callers" | "line" | "parts") && ours > 0.0 =>
+        {
             format!("{figure} (×{:.2})", value / ours)
         }
         _ => figure,
