@@ -20,7 +20,7 @@ use crate::{Driver, Runtime};
 
 pub use self::crew::Sent;
 pub use self::state::{CrewId, Grant, Task};
-use self::state::{State, Work};
+use self::state::{Follow, State, Work};
 
 /// A connection that a pool keeps.
 pub trait Pooled {
@@ -79,8 +79,8 @@ impl<C: Pooled> SharedPool<C> {
         self.with_if(now, |state| {
             let requested = state.request(now, request, Work::Caller(None));
             let requested = requested.map_err(|(error, _)| error);
-            let acts = state.is_first(requested.as_ref().ok());
-            (requested, acts)
+            let follow = state.after_request(requested.as_ref().ok());
+            (requested, follow)
         })
     }
 
@@ -263,19 +263,14 @@ impl<C: Pooled> SharedPool<C> {
 
     /// Changes the state, and takes the actions that follow.
     fn with<T>(&self, now: Time, change: impl FnOnce(&mut State<C>) -> T) -> T {
-        self.with_if(now, |state| (change(state), true))
+        self.with_if(now, |state| (change(state), Follow::Actions))
     }
 
-    /// Changes the state, and takes the actions that follow, if `change` says that some may.
-    fn with_if<T>(&self, now: Time, change: impl FnOnce(&mut State<C>) -> (T, bool)) -> T {
+    /// Changes the state, and does what `change` says that may follow.
+    fn with_if<T>(&self, now: Time, change: impl FnOnce(&mut State<C>) -> (T, Follow)) -> T {
         let (result, mut has_quits) = self.change(|state| {
-            let (result, acts) = change(state);
-            if acts {
-                state.act(now);
-            } else {
-                state.choose_leader();
-                state.acting = None;
-            }
+            let (result, follow) = change(state);
+            state.follow(now, follow);
             (result, state.has_quits())
         });
         // Connections end outside of the lock.

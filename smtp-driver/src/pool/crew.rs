@@ -5,7 +5,7 @@ use std::task::{Poll, Waker};
 use smtp_pool::{ConnectionId, PoolError, Report, Request, SendError, Ticket, Verdict};
 use smtp_proto::{Mail, Outcome, Time};
 
-use super::state::{CrewId, HandedOver, Task, Work};
+use super::state::{CrewId, Follow, HandedOver, Task, Work};
 use super::{Finished, Pooled, SharedPool, report, retry};
 
 /// The message of a crew whose outcome is known.
@@ -49,7 +49,10 @@ impl<C: Pooled> SharedPool<C> {
         }
         self.with_if(now, |state| {
             if !state.crews.contains_key(&crew) {
-                return (Err(SendError::new(PoolError::NoDriver, mail)), false);
+                return (
+                    Err(SendError::new(PoolError::NoDriver, mail)),
+                    Follow::Nothing,
+                );
             }
             let message = HandedOver {
                 crew,
@@ -58,7 +61,7 @@ impl<C: Pooled> SharedPool<C> {
                 is_forgotten: false,
             };
             let requested = state.request(now, request, Work::Crew(Box::new(message)));
-            let acts = state.is_first(requested.as_ref().ok());
+            let follow = state.after_request(requested.as_ref().ok());
             let requested = requested.map_err(|(error, work)| match work {
                 Work::Crew(message) => match message.mail {
                     Some(mail) => SendError::new(error, mail),
@@ -66,7 +69,7 @@ impl<C: Pooled> SharedPool<C> {
                 },
                 Work::Caller(_) => unreachable!("the work is returned as it was"),
             });
-            (requested, acts)
+            (requested, follow)
         })
     }
 
@@ -93,8 +96,7 @@ impl<C: Pooled> SharedPool<C> {
             if next.is_some() {
                 // An idle connection would have taken the message, so nothing else follows.
                 state.acting = Some(crew);
-                state.choose_leader();
-                state.acting = None;
+                state.follow(now, Follow::Time);
             }
             next
         })
@@ -136,7 +138,14 @@ impl<C: Pooled> SharedPool<C> {
             }
             if !is_last {
                 // A connection that goes on makes no room for others.
-                return (None, verdict == Verdict::Again || !report.is_open());
+                let goes_on = verdict == Verdict::Final && report.is_open();
+                return (
+                    None,
+                    match goes_on {
+                        true => Follow::Nothing,
+                        false => Follow::Actions,
+                    },
+                );
             }
             // The next message, before the connection counts as idle for others.
             if let Some(connection) = connection {
@@ -148,7 +157,7 @@ impl<C: Pooled> SharedPool<C> {
             {
                 state.keep(id, connection);
             }
-            (next, true)
+            (next, Follow::Actions)
         })
     }
 

@@ -56,6 +56,16 @@ struct Waiters {
     room: Vec<Waker>,
 }
 
+/// What may follow a change of the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follow {
+    /// Actions of the pool.
+    Actions,
+    /// Another time at which the pool has to be looked at.
+    Time,
+    Nothing,
+}
+
 /// A ticket that is of use.
 pub(super) struct Entry<C> {
     pub(super) deadline: Option<Time>,
@@ -238,10 +248,35 @@ impl<C: Pooled> State<C> {
         }
     }
 
-    /// Whether this request waits longest. Only then may there be something to do for it: those
-    /// before it wait already.
-    pub(super) fn is_first(&self, ticket: Option<&Ticket>) -> bool {
-        ticket.is_some() && self.pool.first_waiting().as_ref() == ticket
+    /// What follows a new request. Only the first may be served: those before another wait already.
+    pub(super) fn after_request(&self, ticket: Option<&Ticket>) -> Follow {
+        let Some(ticket) = ticket else {
+            return Follow::Nothing;
+        };
+        if self.pool.first_waiting().as_ref() == Some(ticket) {
+            return Follow::Actions;
+        }
+        let deadline = self.tickets.get(ticket).and_then(|entry| entry.deadline);
+        let Some(deadline) = deadline else {
+            return Follow::Nothing;
+        };
+        let is_sooner = |armed: Option<Time>| armed.is_some_and(|armed| armed <= deadline);
+        let is_known = is_sooner(self.time.armed)
+            && (self.crews.is_empty() || is_sooner(self.time.crew_armed));
+        match is_known {
+            true => Follow::Nothing,
+            false => Follow::Time,
+        }
+    }
+
+    /// Does what may follow a change.
+    pub(super) fn follow(&mut self, now: Time, follow: Follow) {
+        match follow {
+            Follow::Actions => return self.act(now),
+            Follow::Time => self.choose_leader(),
+            Follow::Nothing => {}
+        }
+        self.acting = None;
     }
 
     pub(super) fn has_quits(&self) -> bool {
@@ -424,7 +459,7 @@ impl<C: Pooled> State<C> {
     }
 
     /// Wakes those who keep the time of the pool, if it has to be looked at sooner than they know.
-    pub(super) fn choose_leader(&mut self) {
+    fn choose_leader(&mut self) {
         let first = self.pool.first_waiting();
         if first != self.time.leader {
             self.time.leader = first;
