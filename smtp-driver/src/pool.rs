@@ -5,6 +5,7 @@
 
 mod crew;
 mod handed_over;
+mod keepers;
 mod left;
 mod state;
 
@@ -19,8 +20,9 @@ use smtp_proto::{Connection, Error, Mail, Outcome, Time, Wire};
 use crate::{Driver, Runtime};
 
 pub use self::crew::Sent;
+use self::keepers::Follow;
 pub use self::state::{CrewId, Grant, Task};
-use self::state::{Follow, State, Work};
+use self::state::{State, Work};
 
 /// A connection that a pool keeps.
 pub trait Pooled {

@@ -5,7 +5,8 @@ use std::task::{Poll, Waker};
 use smtp_pool::{ConnectionId, PoolError, Report, Request, SendError, Ticket, Verdict};
 use smtp_proto::{Mail, Outcome, Time};
 
-use super::state::{CrewId, Follow, HandedOver, Task, Work};
+use super::keepers::Follow;
+use super::state::{CrewId, HandedOver, Task, Work};
 use super::{Finished, Pooled, SharedPool, report, retry};
 
 /// The message of a crew whose outcome is known.
