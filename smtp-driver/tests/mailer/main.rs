@@ -2,6 +2,8 @@
 
 mod world;
 
+mod batches;
+mod driven;
 mod dropped;
 mod histories;
 mod locks;

@@ -1,8 +1,6 @@
 //! What a mailer promises, case by case.
 
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_lite::StreamExt;
@@ -12,17 +10,6 @@ use smtp_proto::Mail;
 use smtp_test::{Action, Config, Stage};
 
 use crate::world::{Fault, LIMIT, MAX_WAIT, Status, Tasks, World, assert_quiet, mail, status};
-
-/// A stream of messages that never has one.
-struct Never;
-
-impl futures_lite::Stream for Never {
-    type Item = Mail;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Mail>> {
-        Poll::Pending
-    }
-}
 
 #[test]
 fn many_senders_share_three_connections_and_each_message_is_stored_once() {
@@ -70,130 +57,6 @@ fn a_server_that_says_nothing_is_given_up_at_the_time_limit() {
         tasks.run_task(sending);
         assert_quiet(mailer.stats());
     }
-}
-
-#[test]
-fn many_messages_to_a_server_that_says_nothing_are_given_up_at_the_time_limit() {
-    let world = World::new(Config::new().on(Stage::Data, Action::silent()));
-    let mailer = world.mailer(PoolConfig::new());
-    let mut tasks = Tasks::new(&world);
-    let sending = tasks.spawn(async {
-        let mut all = mailer.send_all(Mails::new([mail(0)]));
-        let (number, result) = all.next().await.unwrap();
-        assert_eq!((number, status(&result.unwrap())), (0, Status::NotSent));
-        assert!(all.next().await.is_none());
-    });
-    tasks.run_task(sending);
-    assert_quiet(mailer.stats());
-}
-
-#[test]
-fn a_batch_that_has_ended_takes_no_part_in_closing() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new());
-    let mut all = mailer.send_all(Mails::new((0..20).map(mail)));
-    let mut tasks = Tasks::new(&world);
-    let sending = tasks.spawn(async {
-        let mut count = 0;
-        while let Some((_, result)) = all.next().await {
-            assert_eq!(status(&result.unwrap()), Status::Accepted);
-            count += 1;
-        }
-        assert_eq!(count, 20);
-    });
-    tasks.run_task(sending);
-    let before = world.lock().now;
-    let closing = tasks.spawn(async { assert!(mailer.close(LIMIT).await) });
-    tasks.run_task(closing);
-    assert_eq!(world.lock().now, before, "nothing is waited for");
-    assert_eq!((world.open(), world.quits()), (0, world.connects()));
-}
-
-#[test]
-fn a_batch_that_is_not_polled_does_not_keep_idle_connections() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new());
-    let mut tasks = Tasks::new(&world);
-    let number = tasks.spawn(async {
-        for number in 0..3 {
-            let outcome = mailer.send(mail(number), MAX_WAIT).await.unwrap();
-            assert_eq!(status(&outcome), Status::Accepted);
-        }
-    });
-    tasks.run_task(number);
-    // It has a message, and its outcome is not asked for.
-    let all = mailer.send_all(Mails::new([mail(3)]));
-    tasks.run_for(Duration::from_secs(40));
-    let sending = tasks.spawn(async {
-        let outcome = mailer.send(mail(4), MAX_WAIT).await.unwrap();
-        assert_eq!(status(&outcome), Status::Accepted);
-    });
-    let before = world.lock().now;
-    tasks.run_task(sending);
-    assert_eq!(world.lock().now, before, "nothing is waited for");
-    assert_eq!((world.open(), world.connects(), world.quits()), (1, 2, 1));
-    drop(all);
-}
-
-#[test]
-fn a_batch_without_messages_rests_when_the_mailer_is_closed() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new());
-    let mut all = mailer.send_all(Never);
-    let mut tasks = Tasks::new(&world);
-    tasks.spawn(async { assert!(all.next().await.is_none()) });
-    tasks.settle();
-    let closing = tasks.spawn(async { assert!(mailer.close(LIMIT).await) });
-    tasks.run_task(closing);
-    tasks.settle();
-    assert!(tasks.polls < 20, "{} polls", tasks.polls);
-}
-
-#[test]
-fn a_batch_of_more_messages_than_may_wait_is_sent_whole() {
-    for others in [0, 20] {
-        let world = World::new(Config::new());
-        let mailer = world.mailer(PoolConfig::new().with_max_waiting(3));
-        let accepted = Cell::new(0);
-        let mut tasks = Tasks::new(&world);
-        for number in 100..100 + others {
-            let mailer = &mailer;
-            tasks.spawn(async move {
-                // Some are rejected, since too many wait.
-                let _ = mailer.send(mail(number), MAX_WAIT).await;
-            });
-        }
-        tasks.turn();
-        tasks.spawn(async {
-            let mut all = mailer.send_all(Mails::new((0..50).map(mail)));
-            while let Some((_, result)) = all.next().await {
-                assert_eq!(status(&result.unwrap()), Status::Accepted);
-                accepted.set(accepted.get() + 1);
-            }
-        });
-        tasks.settle();
-        assert!(tasks.have_ended());
-        assert_eq!(accepted.get(), 50);
-        assert!((0..50).all(|number| world.stored()[&number] == 1));
-    }
-}
-
-#[test]
-fn a_batch_is_sent_whole_after_the_last_mailer_was_dropped() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new());
-    let mut tasks = Tasks::new(&world);
-    let mut all = mailer.send_all(Mails::new((0..600).map(mail)));
-    drop(mailer);
-    tasks.spawn(async move {
-        while let Some((_, result)) = all.next().await {
-            assert_eq!(status(&result.unwrap()), Status::Accepted);
-        }
-    });
-    tasks.settle();
-    assert!(tasks.have_ended());
-    assert_eq!(world.stored().len(), 600);
-    assert_eq!((world.open(), world.quits()), (0, world.connects()));
 }
 
 #[test]
@@ -543,105 +406,6 @@ fn the_last_mailer_ends_idle_connections() {
 }
 
 #[test]
-fn a_driver_sends_what_was_submitted_after_the_last_mailer_was_dropped() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new());
-    let mut tasks = Tasks::new(&world);
-    let driver = tasks.spawn(mailer.driver().unwrap());
-    for number in 0..10 {
-        mailer.submit(mail(number), MAX_WAIT).unwrap();
-    }
-    drop(mailer);
-    tasks.settle();
-    assert!(tasks.has_ended(driver));
-    assert!(world.stored().into_values().eq([1; 10]));
-    assert_eq!((world.open(), world.quits()), (0, world.connects()));
-}
-
-#[test]
-fn the_outcome_of_a_submitted_message_is_told_once() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new());
-    let error = mailer.submit(mail(0), MAX_WAIT).unwrap_err();
-    assert!(matches!(error.kind(), PoolError::NoDriver), "{error}");
-    let mut tasks = Tasks::new(&world);
-    tasks.spawn(mailer.driver().unwrap());
-    assert!(mailer.driver().is_none());
-    let task = tasks.spawn(async {
-        let ticket = mailer.submit(error.into_mail(), MAX_WAIT).unwrap();
-        let outcome = mailer.outcome(ticket).await.unwrap().unwrap();
-        assert_eq!(status(&outcome), Status::Accepted);
-        assert!(mailer.outcome(ticket).await.is_none());
-    });
-    tasks.run_task(task);
-}
-
-#[test]
-fn a_driver_that_is_dropped_tells_every_sender_and_another_may_follow() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new());
-    for turns in 0..200 {
-        let heard = Cell::new(0);
-        let stored = world.stored();
-        let mut tasks = Tasks::new(&world);
-        let driver = tasks.spawn(mailer.driver().unwrap());
-        for number in 0..6 {
-            let (mailer, heard, world, stored) = (&mailer, &heard, &world, &stored);
-            tasks.spawn(async move {
-                let number = turns * 6 + number;
-                match mailer.send(mail(number), MAX_WAIT).await {
-                    Ok(outcome) => {
-                        let copies = world.stored().get(&number).copied().unwrap_or(0);
-                        match status(&outcome) {
-                            Status::Accepted => assert_eq!(copies, 1),
-                            Status::InDoubt => assert!(copies <= 1),
-                            other => assert_eq!(copies, 0, "{other:?}"),
-                        }
-                    }
-                    Err(error) => {
-                        assert!(matches!(error.kind(), PoolError::NoDriver), "{error}");
-                        assert!(!world.stored().contains_key(&number));
-                    }
-                }
-                assert!(stored.len() <= world.stored().len());
-                heard.set(heard.get() + 1);
-            });
-        }
-        for _ in 0..turns {
-            tasks.turn();
-        }
-        tasks.kill(driver);
-        tasks.settle();
-        assert_eq!(heard.get(), 6, "after {turns} turns");
-        assert_quiet(mailer.stats());
-        assert_eq!(world.open(), mailer.stats().open);
-    }
-}
-
-#[test]
-fn a_driver_closes_idle_connections_in_time_and_rests_otherwise() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new());
-    let mut tasks = Tasks::new(&world);
-    tasks.spawn(mailer.driver().unwrap());
-    let sending = tasks.spawn(async {
-        let outcome = mailer.send(mail(0), MAX_WAIT).await.unwrap();
-        assert_eq!(status(&outcome), Status::Accepted);
-    });
-    tasks.run_task(sending);
-    tasks.settle();
-    let polls = tasks.polls;
-    tasks.run_for(Duration::from_secs(29));
-    assert_eq!(tasks.polls, polls, "nothing is done");
-    assert_eq!(world.open(), 1);
-    tasks.run_for(Duration::from_secs(1));
-    assert_eq!((world.open(), world.quits()), (0, 1));
-    let polls = tasks.polls;
-    tasks.run_for(Duration::from_secs(1000));
-    assert_eq!(tasks.polls, polls, "nothing is done");
-}
-
-#[test]
 fn those_who_wait_are_not_polled() {
     for with_driver in [false, true] {
         let world = World::new(Config::new().on(Stage::EndOfData, Action::silent()));
@@ -658,79 +422,6 @@ fn those_who_wait_are_not_polled() {
         let polls = tasks.polls;
         tasks.run_for(LIMIT - Duration::from_secs(1));
         assert!(tasks.polls <= polls + 2, "{} polls", tasks.polls - polls);
-    }
-}
-
-#[test]
-fn a_driver_sends_ahead_of_the_replies() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new().with_max_connections(1));
-    let mut tasks = Tasks::new(&world);
-    tasks.spawn(mailer.driver().unwrap());
-    for number in 0..40 {
-        mailer.submit(mail(number), MAX_WAIT).unwrap();
-    }
-    tasks.settle();
-    assert_eq!(world.stored().len(), 40);
-    let trips = world.log().session().round_trips();
-    // Without: three for each message.
-    assert!(trips < 2 * 40, "{trips}");
-}
-
-#[test]
-fn batches_and_senders_share_the_connections() {
-    for with_driver in [false, true] {
-        let world = World::new(Config::new());
-        let mailer = world.mailer(PoolConfig::new().with_max_messages(7));
-        let mut tasks = Tasks::new(&world);
-        if with_driver {
-            tasks.spawn(mailer.driver().unwrap());
-        }
-        for part in 0..2 {
-            let mailer = &mailer;
-            tasks.spawn(async move {
-                let mut all = mailer.send_all(Mails::new((0..50).map(|n| mail(part * 50 + n))));
-                while let Some((_, result)) = all.next().await {
-                    assert_eq!(status(&result.unwrap()), Status::Accepted);
-                }
-            });
-        }
-        for number in 100..150 {
-            let mailer = &mailer;
-            tasks.spawn(async move {
-                let outcome = mailer.send(mail(number), MAX_WAIT).await.unwrap();
-                assert_eq!(status(&outcome), Status::Accepted);
-            });
-        }
-        tasks.settle();
-        assert!(world.stored().into_values().eq([1; 150]));
-        assert_eq!(world.most_open(), 3);
-        assert!(world.log().sessions().iter().all(|each| each.mails() <= 7));
-        assert_quiet(mailer.stats());
-    }
-}
-
-#[test]
-fn a_batch_dropped_half_way_leaves_the_mailer_as_it_was() {
-    let world = World::new(Config::new());
-    let mailer = world.mailer(PoolConfig::new());
-    for polls in 0..100 {
-        let mut tasks = Tasks::new(&world);
-        let batch = tasks.spawn(async {
-            let mut all = mailer.send_all(Mails::new((0..20).map(mail)));
-            while all.next().await.is_some() {}
-        });
-        for _ in 0..polls {
-            tasks.turn();
-        }
-        tasks.kill(batch);
-        let sending = tasks.spawn(async {
-            let outcome = mailer.send(mail(1000), MAX_WAIT).await.unwrap();
-            assert_eq!(status(&outcome), Status::Accepted);
-        });
-        tasks.run_task(sending);
-        assert_quiet(mailer.stats());
-        assert_eq!(world.open(), mailer.stats().open);
     }
 }
 
