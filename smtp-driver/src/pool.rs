@@ -218,11 +218,6 @@ impl<C: Pooled> SharedPool<C> {
         self.with(now, |state| state.pool.set_usable(usable));
     }
 
-    /// Records that credentials have been refreshed.
-    pub fn refresh(&self, now: Time) {
-        self.with(now, |state| state.pool.refresh());
-    }
-
     /// Takes nothing new, and lets the rest end until `until`.
     pub fn close(&self, now: Time, until: Time) {
         self.with(now, |state| state.pool.close(now, until));

@@ -2,12 +2,12 @@
 
 use std::task::{Poll, Waker};
 
-use smtp_pool::{ConnectionId, PoolError, Report, Request, SendError, Ticket, Verdict};
+use smtp_pool::{ConnectionId, PoolError, Report, Request, SendError, Ticket};
 use smtp_proto::{Mail, Outcome, Time};
 
 use super::keepers::Follow;
 use super::state::{CrewId, HandedOver, Task, Work};
-use super::{Finished, Pooled, SharedPool, report, retry};
+use super::{Finished, Pooled, SharedPool, report};
 
 /// The message of a crew whose outcome is known.
 #[derive(Debug)]
@@ -125,28 +125,23 @@ impl<C: Pooled> SharedPool<C> {
         };
         self.with_if(now, |state| {
             state.acting = Some(crew);
-            let verdict = state.pool.handle_outcome(now, id, ticket, report);
-            match verdict {
-                Verdict::Final => state.finish(ticket, Ok(outcome)),
-                Verdict::Again => match retry(outcome) {
-                    Finished::Final(outcome) => state.finish(ticket, Ok(outcome)),
-                    Finished::Again(again) => {
-                        if let Some(message) = state.handed_over(ticket) {
-                            message.mail = Some(again);
-                        }
+            let finished = state.judge(now, (id, ticket), outcome, report);
+            let is_final = matches!(finished, Finished::Final(_));
+            match finished {
+                Finished::Final(outcome) => state.finish(ticket, Ok(outcome)),
+                Finished::Again(again) => {
+                    if let Some(message) = state.handed_over(ticket) {
+                        message.mail = Some(again);
                     }
-                },
+                }
             }
             if !is_last {
                 // A connection that goes on makes no room for others.
-                let goes_on = verdict == Verdict::Final && report.is_open();
-                return (
-                    None,
-                    match goes_on {
-                        true => Follow::Nothing,
-                        false => Follow::Actions,
-                    },
-                );
+                let follow = match is_final && report.is_open() {
+                    true => Follow::Nothing,
+                    false => Follow::Actions,
+                };
+                return (None, follow);
             }
             // The next message, before the connection counts as idle for others.
             if let Some(connection) = connection {

@@ -191,14 +191,25 @@ impl<C: Pooled> State<C> {
         outcome: Outcome,
         report: Report,
     ) -> Finished {
-        let finished = match self.pool.handle_outcome(now, id, ticket, report) {
-            Verdict::Again => retry(outcome),
-            Verdict::Final => Finished::Final(outcome),
-        };
+        let finished = self.judge(now, (id, ticket), outcome, report);
         if matches!(finished, Finished::Final(_)) {
             self.remove(ticket);
         }
         finished
+    }
+
+    /// Reports an outcome, and returns what becomes of its message.
+    pub(super) fn judge(
+        &mut self,
+        now: Time,
+        (id, ticket): (ConnectionId, Ticket),
+        outcome: Outcome,
+        report: Report,
+    ) -> Finished {
+        match self.pool.handle_outcome(now, id, ticket, report) {
+            Verdict::Again => retry(outcome),
+            Verdict::Final => Finished::Final(outcome),
+        }
     }
 
     /// Keeps a connection that is idle, unless it is of no use.
