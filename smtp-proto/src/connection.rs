@@ -158,7 +158,9 @@ impl Connection {
     /// # let _: fn(&mut Connection, Mail) -> MailId = submit_after_pause;
     /// ```
     pub fn set_cautious(&mut self, cautious: bool) {
-        self.core.change().set_cautious(cautious);
+        if self.core.ahead.cautious != cautious {
+            self.core.change().set_cautious(cautious);
+        }
     }
 
     /// Names the server in the errors of this connection.

@@ -179,10 +179,8 @@ impl Core {
 
     /// Lowers the level of pipelining after a pause of the caller.
     pub(crate) fn set_cautious(&mut self, cautious: bool) {
-        if self.ahead.cautious != cautious {
-            self.ahead.cautious = cautious;
-            self.apply_level();
-        }
+        self.ahead.cautious = cautious;
+        self.apply_level();
     }
 
     fn apply_level(&mut self) {
