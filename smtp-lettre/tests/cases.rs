@@ -12,19 +12,7 @@ use smtp_test::{Config, Server, Tls};
 use crate::programs::Program;
 
 pub(crate) fn a_message_with_an_attachment_arrives_as_formatted<P: Program>() {
-    let tls = Tls::new();
-    let server = start(
-        Config::new()
-            .tls(tls.clone())
-            .user("alice", "correct horse"),
-    );
-    let transport = P::starttls_relay("localhost")
-        .unwrap()
-        .port(server.port())
-        .credentials(Credentials::password("alice", "correct horse").unwrap())
-        .tls(tls.client_config())
-        .build()
-        .unwrap();
+    let (server, transport) = login::<P>("correct horse");
     let message = invoice();
     let delivered = P::send(&transport, &message).unwrap();
     assert_eq!(delivered.recipients().len(), 3);
@@ -150,6 +138,24 @@ pub(crate) fn the_connection_is_tested<P: Program>() {
 
 pub(crate) fn start(config: Config) -> Server {
     Server::start(config).expect("a server")
+}
+
+/// A server at which alice logs in inside TLS, and a transport that does so by this password.
+pub(crate) fn login<P: Program>(password: &str) -> (Server, P::Transport) {
+    let tls = Tls::new();
+    let server = start(
+        Config::new()
+            .tls(tls.clone())
+            .user("alice", "correct horse"),
+    );
+    let transport = P::starttls_relay("localhost")
+        .unwrap()
+        .port(server.port())
+        .credentials(Credentials::password("alice", password).unwrap())
+        .tls(tls.client_config())
+        .build()
+        .unwrap();
+    (server, transport)
 }
 
 /// A transport to a server without TLS.

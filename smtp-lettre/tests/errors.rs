@@ -5,7 +5,7 @@ use std::time::Duration;
 use smtp_lettre::{Credentials, ErrorKind, PoolError, Timeouts};
 use smtp_test::{Action, Config, Stage, Tls};
 
-use crate::cases::{RECIPIENTS, cleartext, closed_port, envelope, invoice, start};
+use crate::cases::{RECIPIENTS, cleartext, closed_port, envelope, invoice, login, start};
 use crate::programs::Program;
 
 pub(crate) fn partial_acceptance_is_an_error_that_names_the_others<P: Program>() {
@@ -61,19 +61,7 @@ pub(crate) fn a_message_that_is_rejected_for_good_is_permanent<P: Program>() {
 }
 
 pub(crate) fn a_wrong_password_is_permanent_and_does_not_show<P: Program>() {
-    let tls = Tls::new();
-    let server = start(
-        Config::new()
-            .tls(tls.clone())
-            .user("alice", "correct horse"),
-    );
-    let transport = P::starttls_relay("localhost")
-        .unwrap()
-        .port(server.port())
-        .credentials(Credentials::password("alice", "battery staple").unwrap())
-        .tls(tls.client_config())
-        .build()
-        .unwrap();
+    let (server, transport) = login::<P>("battery staple");
     let error = P::send(&transport, &invoice()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Send(_)));
     assert!(error.is_permanent());
