@@ -275,6 +275,17 @@ impl Connection {
         }
     }
 
+    /// Begins an operation that owns the bytes acknowledged last, for
+    /// [`Wire::handle_submitted`](crate::Wire::handle_submitted).
+    pub(crate) fn begin_operation(&mut self, now: Time) {
+        self.core.unchanged().io.begin_operation(now);
+    }
+
+    /// Ends that operation.
+    pub(crate) fn end_operation(&mut self) {
+        self.core.unchanged().io.end_operation();
+    }
+
     /// Reports that the time of [`poll_timeout`](Self::poll_timeout) has come. Does nothing before
     /// that time.
     ///
@@ -304,6 +315,7 @@ impl Connection {
     /// reading until it has closed or the time of [`poll_timeout`](Self::poll_timeout) has come.
     pub fn handle_write_error(&mut self, now: Time, error: TransportError) {
         self.core.unchanged().io.begin(now);
+        self.end_operation();
         match self.core.phase.state() {
             Ok(State::ExpectQuit | State::Ended) => self.end(),
             Err(_) => self.core.change().io.close(),

@@ -22,7 +22,7 @@ use model_server::{ModelServer, check_lines};
 use proptest::prelude::*;
 use smtp_proto::{
     ApiMisuse, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Outcome, Pipelining,
-    Security, Seed, StreamedContent, Time,
+    Security, Seed, StreamedContent, Time, Wire,
 };
 
 /// One operation.
@@ -80,11 +80,24 @@ type Cuts = &'static [usize];
 
 const WHOLE: Cuts = &[usize::MAX];
 
+/// How the transport takes bytes.
+#[derive(Clone, Debug)]
+enum Transport {
+    /// It says at once how many it took.
+    Readiness,
+    /// An operation owns them. The next choice says, before each step, whether its completion is
+    /// seen.
+    Completion(std::iter::Cycle<std::vec::IntoIter<bool>>),
+}
+
 struct World {
     connection: Connection,
     security: Security,
     now: Time,
     cuts: std::iter::Cycle<std::slice::Iter<'static, usize>>,
+    transport: Transport,
+    /// Whether the completion of an operation has not been seen.
+    in_operation: bool,
     server: ModelServer,
     sent: Vec<u8>,
     sent_in_cleartext: Option<usize>,
@@ -100,7 +113,7 @@ struct World {
 }
 
 impl World {
-    fn new(security: Security, mode: Mode, cuts: Cuts) -> Self {
+    fn new(security: Security, mode: Mode, cuts: Cuts, transport: Transport) -> Self {
         let config = mode.builder().security(security);
         Self {
             connection: Connection::new(
@@ -110,6 +123,8 @@ impl World {
             security,
             now: Time::ORIGIN,
             cuts: cuts.iter().cycle(),
+            transport,
+            in_operation: false,
             server: ModelServer::new(mode),
             sent: Vec::new(),
             sent_in_cleartext: None,
@@ -128,6 +143,13 @@ impl World {
     }
 
     fn step(&mut self, step: &Step) {
+        // A completion that is seen late extends no limit, and one that is not seen has one.
+        let passes_time = matches!(step, Step::Wait(_) | Step::Timeout);
+        if let Transport::Completion(seen) = &mut self.transport
+            && (seen.next() == Some(true) || passes_time)
+        {
+            self.complete();
+        }
         match step {
             Step::Submit { recipients, text } => self.submit(*recipients, text.as_deref()),
             Step::WriteBody(which, piece) => {
@@ -322,11 +344,25 @@ impl World {
             if len == 0 {
                 return;
             }
-            self.connection.handle_sent(self.now, len);
+            self.complete();
+            match self.transport {
+                Transport::Readiness => self.connection.handle_sent(self.now, len),
+                Transport::Completion(_) => {
+                    self.connection.handle_submitted(self.now, len);
+                    self.in_operation = true;
+                }
+            }
             let at = self.sent.len();
             self.sent.extend_from_slice(&self.transmitted[at..at + len]);
             self.server.receive(&self.transmitted[at..at + len]);
             count -= len;
+        }
+    }
+
+    /// Sees the completion of the operation, if there is one.
+    fn complete(&mut self) {
+        if std::mem::take(&mut self.in_operation) {
+            self.connection.handle_completed(self.now);
         }
     }
 
@@ -542,8 +578,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn run(steps: &[Step], security: Security, mode: Mode, end: End, cuts: Cuts) -> (String, Vec<u8>) {
-    let mut world = World::new(security, mode, cuts);
+fn run(
+    steps: &[Step],
+    security: Security,
+    mode: Mode,
+    end: End,
+    cuts: Cuts,
+    transport: Transport,
+) -> (String, Vec<u8>) {
+    let mut world = World::new(security, mode, cuts, transport);
     for step in steps {
         world.step(step);
     }
@@ -555,7 +598,7 @@ proptest! {
     #![proptest_config(cases(400))]
 
     #[test]
-    fn i1_i2_any_operations_end_well_and_cuts_change_nothing(
+    fn i1_i2_any_operations_end_well_and_neither_cuts_nor_late_completions_change_anything(
         ready in prop::bool::weighted(0.9),
         steps in prop::collection::vec(step(), 0..80),
         security in prop::sample::select(vec![
@@ -567,13 +610,20 @@ proptest! {
         chunk in prop::sample::select(vec![None, Some(13), Some(200), Some(1 << 20)]),
         lmtp in prop::bool::weighted(0.2),
         end in prop::sample::select(vec![End::Cooperation, End::Cooperation, End::Eof, End::Silence, End::Deafness]),
+        seen in prop::collection::vec(prop::bool::weighted(0.3), 1..9),
     ) {
         let mode = Mode { level, chunk, lmtp };
         let prelude = std::iter::repeat_n(Step::Turn, if ready { 6 } else { 0 });
         let steps: Vec<_> = prelude.chain(steps).collect();
-        let whole = run(&steps, security, mode, end, WHOLE);
-        for cuts in [&[1][..], &[3, 1, 20, 2]] {
-            let again = run(&steps, security, mode, end, cuts);
+        let whole = run(&steps, security, mode, end, WHOLE, Transport::Readiness);
+        let completion = Transport::Completion(seen.into_iter().cycle());
+        for (cuts, transport) in [
+            (&[1][..], Transport::Readiness),
+            (&[3, 1, 20, 2], Transport::Readiness),
+            (WHOLE, completion.clone()),
+            (&[3, 1, 20, 2], completion),
+        ] {
+            let again = run(&steps, security, mode, end, cuts, transport);
             prop_assert_eq!(&again.0, &whole.0);
             prop_assert_eq!(&again.1, &whole.1);
         }

@@ -1,4 +1,5 @@
-//! Every scenario in `tests/scenarios`, whole, by line and by byte.
+//! Every scenario in `tests/scenarios`, whole, by line and by byte, and with completions that are
+//! seen after the replies.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ fn every_scenario_has_its_dialogue_and_results_for_any_cuts() {
         // Printed if it panics.
         println!("{}", scenario.name);
         // One that panics does not hide the others.
-        let first = AssertUnwindSafe(|| run(&scenario, Split::Whole, usize::MAX));
+        let first = AssertUnwindSafe(|| run(&scenario, Split::Whole, usize::MAX, false));
         let Ok((whole, sent)) = catch_unwind(first) else {
             failed.push(format!("{}: see above\n", scenario.name));
             continue;
@@ -32,18 +33,20 @@ fn every_scenario_has_its_dialogue_and_results_for_any_cuts() {
             continue;
         }
         for split in Split::ALL {
-            for write_at_most in [usize::MAX, 7, 1] {
-                let again = run(&scenario, split, write_at_most);
-                assert_eq!(
-                    again.0, whole,
-                    "{}, {split:?}, {write_at_most} bytes a write",
+            for (write_at_most, by_completion) in [
+                (usize::MAX, false),
+                (7, false),
+                (1, false),
+                (usize::MAX, true),
+                (7, true),
+            ] {
+                let again = run(&scenario, split, write_at_most, by_completion);
+                let context = format!(
+                    "{}, {split:?}, {write_at_most} bytes a write, by completion: {by_completion}",
                     scenario.name
                 );
-                assert_eq!(
-                    again.1, sent,
-                    "{}, {split:?}, {write_at_most} bytes a write",
-                    scenario.name
-                );
+                assert_eq!(again.0, whole, "{context}");
+                assert_eq!(again.1, sent, "{context}");
             }
         }
     }
@@ -54,12 +57,18 @@ fn every_scenario_has_its_dialogue_and_results_for_any_cuts() {
 }
 
 /// Runs a scenario in memory; returns the results of the caller and the output.
-fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u8>) {
+fn run(
+    scenario: &Scenario,
+    split: Split,
+    write_at_most: usize,
+    by_completion: bool,
+) -> (Trace, Vec<u8>) {
     let name = &scenario.name;
     let player = scenario.script.play(split);
     let report = player.report();
     let mut pair = Pair::new(Arc::clone(&scenario.config), player);
     pair.write_at_most = write_at_most;
+    pair.by_completion = by_completion;
     let mut trace = Trace::default();
     // The driver begins TLS before its first question.
     pair.exchange();

@@ -234,6 +234,16 @@ impl Io {
         Ok(())
     }
 
+    /// Records that an operation of the transport owns the bytes acknowledged last.
+    pub(crate) fn begin_operation(&mut self, now: Time) {
+        self.timers.begin_operation(now, &self.config.timeouts);
+    }
+
+    /// Records that the operation has ended.
+    pub(crate) fn end_operation(&mut self) {
+        self.timers.end_operation();
+    }
+
     /// Records that a message begins.
     pub(crate) fn begin_mail(&mut self) {
         self.mails = self.mails.saturating_add(1);

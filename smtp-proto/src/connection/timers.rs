@@ -15,6 +15,8 @@ pub(crate) struct Timers {
     reply: Option<ReplyTimer>,
     /// The limit for the transport to take the bytes up to a position.
     write: Option<(Time, u64)>,
+    /// The limit for an operation of the transport to send the bytes that it owns.
+    operation: Option<Time>,
     tls: Option<(Time, Timeout)>,
 }
 
@@ -114,10 +116,21 @@ impl Timers {
         }
     }
 
-    /// Stops all limits but the session's.
+    /// Starts the limit for an operation that owns bytes.
+    pub(crate) fn begin_operation(&mut self, now: Time, timeouts: &Timeouts) {
+        self.operation = Some(now.saturating_add(timeouts.data_block));
+    }
+
+    /// Stops that limit.
+    pub(crate) fn end_operation(&mut self) {
+        self.operation = None;
+    }
+
+    /// Stops all limits but the session's and that of an operation, which a last QUIT waits for.
     pub(crate) fn close(&mut self) {
         *self = Self {
             session: self.session,
+            operation: self.operation,
             ..Self::default()
         };
     }
@@ -126,9 +139,10 @@ impl Timers {
     pub(crate) fn deadline(&self) -> Option<(Time, Timeout)> {
         let mut soonest = self.reply.map(|reply| (reply.until, reply.timeout));
         let write = self.write.map(|(until, _)| (until, Timeout::Write));
+        let operation = self.operation.map(|until| (until, Timeout::Write));
         let session = self.session.map(|until| (until, Timeout::Session));
         // Of limits that expire at the same time, the first counts.
-        for limit in [write, session, self.tls].into_iter().flatten() {
+        for limit in [write, operation, session, self.tls].into_iter().flatten() {
             if soonest.is_none_or(|(until, _)| limit.0 < until) {
                 soonest = Some(limit);
             }

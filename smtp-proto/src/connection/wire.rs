@@ -28,6 +28,50 @@ use crate::{Connection, Time, TransportError};
 /// `handle_timeout`, `poll_transmit` returns the held-back bytes if it is called with the same time
 /// or soon after.
 ///
+/// # Completion
+/// A transport whose operations own their bytes until they complete (io_uring, I/O completion
+/// ports) is reported by two calls in place of `handle_sent`:
+///
+/// | call | when |
+/// | --- | --- |
+/// | [`handle_submitted`](Self::handle_submitted) | an operation got a copy of the first `count` bytes of the last [`Transmit`] |
+/// | [`handle_completed`](Self::handle_completed) | that operation has sent all of them |
+///
+/// Submitted bytes count as sent, like bytes in the buffer of a socket. The reply to them is taken
+/// at once, whether or not the completion has been seen, and is never an early reply. From the
+/// submission the driver owes all of them to the peer:
+///
+/// - There is one operation at a time. Until it has ended, do not call `poll_transmit`; go on
+///   reading, and keep the time limits.
+/// - A short completion is continued with the rest of the copy, without a call.
+/// - A failed one is `handle_write_error`. If the connection fails for another reason, let the
+///   operation end before the next output is taken, which is QUIT or an alert of TLS.
+/// - Operations outlive the future that waits: keep them beside the wire. A future that is dropped
+///   with an operation may have sent its bytes, or not.
+///
+/// The limit of a write runs from the submission to the completion.
+///
+/// ```
+/// use std::sync::Arc;
+/// use smtp_proto::{Config, Connection, Security, Seed, Time, Wire};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+/// # let mut connection = Connection::new(Arc::new(config), Seed::random());
+/// let now = Time::ORIGIN;
+/// connection.handle_input(now, b"220 ready\r\n");
+/// let transmit = connection.poll_transmit(now).expect("EHLO");
+/// let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+/// connection.handle_submitted(now, bytes.len());
+/// // The operation sends `bytes`. The reply may be read before its completion.
+/// connection.handle_input(now, b"250 hello\r\n");
+/// connection.handle_completed(now);
+/// assert!(connection.poll_ready().is_ready());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Layers
 /// All methods except two default to those of the [`Connection`] inside. A layer overrides those
 /// that concern it:
 ///
@@ -69,6 +113,23 @@ pub trait Wire {
     /// Acknowledges that the first `count` bytes of the last [`Transmit`] were sent.
     fn handle_sent(&mut self, now: Time, count: usize) {
         self.smtp_mut().handle_sent(now, count);
+    }
+
+    /// Reports that an operation of the transport owns a copy of the first `count` bytes of the last
+    /// [`Transmit`], and sends all of them or fails. They count as sent; see
+    /// [Completion](Self#completion).
+    ///
+    /// The default is [`handle_sent`](Self::handle_sent), and starts the limit of the write. No layer
+    /// needs another.
+    fn handle_submitted(&mut self, now: Time, count: usize) {
+        self.handle_sent(now, count);
+        self.smtp_mut().begin_operation(now);
+    }
+
+    /// Reports that the operation has sent all bytes that were
+    /// [submitted](Self::handle_submitted).
+    fn handle_completed(&mut self, _now: Time) {
+        self.smtp_mut().end_operation();
     }
 
     /// Reports that the time of [`poll_timeout`](Self::poll_timeout) has come. Does nothing before

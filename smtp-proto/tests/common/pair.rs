@@ -16,6 +16,9 @@ pub(crate) struct Pair<P> {
     pub(crate) now: Time,
     /// The largest write, in bytes.
     pub(crate) write_at_most: usize,
+    /// Whether operations own the bytes that are sent. A completion is seen after the reply.
+    pub(crate) by_completion: bool,
+    in_operation: bool,
     /// The largest read, in bytes.
     pub(crate) read_at_most: usize,
     /// All that the connection sent, in cleartext and inside TLS.
@@ -83,6 +86,8 @@ impl<P: Peer> Pair<P> {
             peer,
             now: Time::ORIGIN,
             write_at_most: usize::MAX,
+            by_completion: false,
+            in_operation: false,
             read_at_most: usize::MAX,
             sent: Vec::new(),
             sent_in_cleartext: None,
@@ -145,6 +150,7 @@ impl<P: Peer> Pair<P> {
         while self.write() | self.read() {
             moved = true;
         }
+        self.complete();
         moved
     }
 
@@ -159,6 +165,10 @@ impl<P: Peer> Pair<P> {
 
     /// Sends a part of the output; returns whether there was any.
     pub(crate) fn write_some(&mut self, at_most: usize) -> bool {
+        if self.in_operation {
+            self.read();
+            self.complete();
+        }
         let Some(transmit) = transmit(&mut self.connection, self.now) else {
             return false;
         };
@@ -190,7 +200,12 @@ impl<P: Peer> Pair<P> {
             broken = Some(fault);
             self.cut = None;
         }
-        self.connection.handle_sent(self.now, count);
+        if self.by_completion {
+            self.connection.handle_submitted(self.now, count);
+            self.in_operation = true;
+        } else {
+            self.connection.handle_sent(self.now, count);
+        }
         self.sent.extend_from_slice(&bytes[..count]);
         if !self.peer.is_closed() {
             self.peer.handle_input(&bytes);
@@ -201,6 +216,13 @@ impl<P: Peer> Pair<P> {
             None => {}
         }
         true
+    }
+
+    /// Sees the completion of an operation.
+    fn complete(&mut self) {
+        if std::mem::take(&mut self.in_operation) {
+            self.connection.handle_completed(self.now);
+        }
     }
 
     /// Takes all output of the peer.

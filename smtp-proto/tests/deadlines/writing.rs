@@ -1,5 +1,7 @@
 //! Limits of a write and of a session: the peer must read, and every connection ends.
 
+use smtp_proto::Wire;
+
 use super::*;
 use crate::common::Answered as _;
 use crate::common::raw_mail;
@@ -119,6 +121,120 @@ fn a_command_that_is_not_read_has_a_limit_too() {
     harness.now = at(37);
     harness.tick();
     check_timeout(&harness.failure(), Stage::Command, Wait::WRITE);
+}
+
+/// Submits all output to an operation.
+fn submit(harness: &mut Harness) -> usize {
+    let count = transmit(&mut harness.connection, harness.now).map_or(0, |transmit| transmit.len());
+    harness.connection.handle_submitted(harness.now, count);
+    count
+}
+
+#[test]
+fn v29_an_operation_that_does_not_complete_is_a_timeout() {
+    let (mut harness, id) = at_text(1_000_000);
+    harness.wait(secs(3));
+    assert!(submit(&mut harness) > 0);
+    harness.wait(secs(30));
+    let step = Step {
+        said: "",
+        answer: None,
+        stage: Stage::Content,
+        wait: Wait::WRITE,
+        limit: 37,
+    };
+    check_deadline(&mut harness, at(3 + 37), &step);
+    // The rest of the message was never handed out.
+    let outcome = harness.connection.poll_outcome(id).answer().unwrap();
+    assert!(matches!(
+        outcome.recipients()[0].status(),
+        RecipientStatus::NotSent(_)
+    ));
+}
+
+#[test]
+fn v29_operations_that_complete_in_time_are_no_timeout() {
+    let (mut harness, id) = at_text(1_000_000);
+    while submit(&mut harness) > 0 {
+        harness.wait(secs(30));
+        harness.tick();
+        harness.connection.handle_completed(harness.now);
+    }
+    assert!(harness.now >= at(8 * 60));
+    harness.say("250 taken\r\n");
+    assert!(
+        harness
+            .connection
+            .poll_outcome(id)
+            .answer()
+            .unwrap()
+            .is_accepted()
+    );
+}
+
+#[test]
+fn the_end_of_data_in_an_operation_that_does_not_complete_is_in_doubt() {
+    let (mut harness, id) = at_text(1000);
+    assert!(submit(&mut harness) > 900);
+    assert_eq!(harness.connection.poll_timeout(), Some(at(37)));
+    harness.now = at(37);
+    harness.tick();
+    let outcome = harness.connection.poll_outcome(id).answer().unwrap();
+    assert!(matches!(
+        outcome.recipients()[0].status(),
+        RecipientStatus::InDoubt(_)
+    ));
+}
+
+#[test]
+fn a_reply_to_submitted_bytes_is_taken_before_their_completion() {
+    let (mut harness, id) = at_text(1000);
+    submit(&mut harness);
+    harness.say("250 taken\r\n");
+    let outcome = harness.connection.poll_outcome(id).answer().unwrap();
+    assert!(outcome.is_accepted());
+    // The operation has its limit until it completes.
+    assert_eq!(harness.connection.poll_timeout(), Some(at(37)));
+    harness.connection.handle_completed(harness.now);
+    assert_ne!(harness.connection.poll_timeout(), Some(at(37)));
+}
+
+#[test]
+fn an_operation_that_fails_has_no_limit_any_more() {
+    let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
+    harness.ask("220 mx.test\r\n");
+    harness.say("250 mx.test\r\n");
+    harness.connection.command(Command::noop());
+    submit(&mut harness);
+    let error = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+    harness
+        .connection
+        .handle_write_error(harness.now, error.into());
+    // The peer may still explain.
+    assert_eq!(harness.connection.poll_timeout(), Some(at(7)));
+    harness.say("421 4.3.2 down\r\n");
+    assert!(harness.connection.is_closed());
+    assert_eq!(harness.connection.poll_timeout(), None);
+}
+
+#[test]
+fn a_last_quit_waits_for_an_operation_no_longer_than_its_limit() {
+    let credentials = Credentials::password("alice", "secret").unwrap();
+    let config = builder(Security::Cleartext)
+        .credentials(credentials)
+        .dangerous_credentials_in_cleartext();
+    let mut harness = Harness::new(config.build().unwrap());
+    harness.ask("220 mx.test\r\n");
+    harness.say(ehlo("AUTH PLAIN"));
+    assert!(submit(&mut harness) > 0);
+    harness.say("535 5.7.8 no\r\n");
+    harness.failure();
+    // QUIT is queued behind the operation.
+    assert!(!harness.connection.is_closed());
+    assert_eq!(harness.connection.poll_timeout(), Some(at(37)));
+    harness.now = at(37);
+    harness.tick();
+    assert!(harness.connection.is_closed());
 }
 
 #[test]
