@@ -14,6 +14,7 @@ mod progress;
 mod transaction;
 
 mod queue;
+mod results;
 
 mod core;
 mod failure;
@@ -26,7 +27,6 @@ mod batch;
 mod wire;
 
 use ::core::fmt;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 pub use self::batch::Batch;
@@ -40,6 +40,7 @@ use self::handshake::{ServerInfo, State, TlsStart};
 use self::io::Io;
 use self::progress::FillMode;
 use self::queue::Queue;
+use self::results::Results;
 use self::transaction::Leftover;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Peer, ProtocolError, TransportError};
@@ -115,7 +116,7 @@ impl Connection {
                 leftover: Leftover::Nothing,
                 ahead: Ahead::new(level),
                 budget: InputBudget::default(),
-                done: VecDeque::new(),
+                done: Results::default(),
                 announced: EventCursor::Nothing,
                 next_id: 0,
             }),

@@ -1,7 +1,6 @@
 //! The connection without its reply reader: dispatches replies, fails, and keeps results.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use core::fmt;
 
 use crate::config::Protocol;
@@ -9,12 +8,12 @@ use crate::connection::handshake::{CLOSING, Context, ServerInfo, State, UNAVAILA
 use crate::connection::io::Io;
 use crate::connection::pending::PendingReply;
 use crate::connection::queue::{Queue, Queued};
+use crate::connection::results::{Completed, Results};
 use crate::connection::transaction::{Leftover, Transaction};
 use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError};
-use crate::event::{CommandId, MailId};
-use crate::outcome::Outcome;
+use crate::event::MailId;
 use crate::pipelining::Pipelining;
-use crate::reply::{Reply, ReplyRef, Severity};
+use crate::reply::{ReplyRef, Severity};
 use crate::reply_reader::ReplyLimits;
 use crate::seed::Seed;
 use crate::stage::{Stage, Timeout};
@@ -31,7 +30,7 @@ pub(crate) struct Core {
     pub(crate) leftover: Leftover,
     pub(crate) ahead: Ahead,
     pub(crate) budget: InputBudget,
-    pub(crate) done: VecDeque<Completed>,
+    pub(crate) done: Results,
     pub(crate) announced: EventCursor,
     pub(crate) next_id: u64,
 }
@@ -68,12 +67,6 @@ pub(crate) struct InputBudget {
     commands: u64,
     /// Bytes that arrived after a failure, before the last QUIT was sent.
     ignored: usize,
-}
-
-#[derive(Debug)]
-pub(crate) enum Completed {
-    Mail(MailId, Outcome),
-    Command(CommandId, Result<Reply, Error>),
 }
 
 /// The results that `poll_event` has already returned.
@@ -181,8 +174,8 @@ impl Core {
                 self.leftover = Leftover::Nothing;
             }
             self.done
-                .push_back(Completed::Command(*id, Ok(reply.to_reply())));
-            *item = Queued::Finished;
+                .push(Completed::Command(*id, Ok(reply.to_reply())));
+            _ = item.finish();
         }
         Ok(())
     }
@@ -255,7 +248,7 @@ impl Core {
     fn finish_all(&mut self) {
         loop {
             match self.queue.front_mut() {
-                Some(Queued::Finished) => {}
+                Some(Queued::Finished(_)) => {}
                 Some(Queued::Mail(front)) if front.is_complete(&self.io) => {
                     self.leftover = self.leftover.and(front.leftover());
                     if front.restart_for_remaining() {
@@ -282,7 +275,7 @@ impl Core {
         trace.outcome(&outcome);
         // The message's span ends here.
         self.io.set_subject(None);
-        self.done.push_back(Completed::Mail(id, outcome));
+        self.done.push(Completed::Mail(id, outcome));
     }
 
     /// Removes a message of which nothing was sent.
@@ -293,15 +286,9 @@ impl Core {
         self.finish_front();
     }
 
-    pub(crate) fn take_done(&mut self, wanted: impl Fn(&Completed) -> bool) -> Option<Completed> {
-        let index = self.done.iter().position(wanted)?;
-        self.done.remove(index)
-    }
-
     /// Whether the outcome of a message is known and has not been returned.
     pub(crate) fn known_outcome(&self, id: MailId) -> Result<(), ApiMisuse> {
-        let known = |done: &Completed| matches!(done, Completed::Mail(each, _) if *each == id);
-        if self.done.iter().any(known) {
+        if self.done.has_mail(id) {
             Ok(())
         } else {
             Err(ApiMisuse::UnknownId)
@@ -311,7 +298,7 @@ impl Core {
     /// Releases memory that only a busy connection needs.
     fn release(&mut self) {
         self.queue.release();
-        self.done.shrink_to(1);
+        self.done.release();
         self.io.pending.release();
         self.set_batching(false);
     }

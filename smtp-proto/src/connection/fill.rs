@@ -4,10 +4,11 @@ use core::ops::Deref;
 
 use crate::capabilities::Capabilities;
 use crate::command::{Command, Line};
-use crate::connection::core::{Completed, Core, Phase};
+use crate::connection::core::{Core, Phase};
 use crate::connection::handshake::State;
 use crate::connection::progress::{FillMode, Progress};
 use crate::connection::queue::Queued;
+use crate::connection::results::Completed;
 use crate::error::{Error, ErrorKind, MissingExtension};
 use crate::pipelining::Pipelining;
 use crate::stage::Stage;
@@ -76,7 +77,7 @@ impl Core {
         while matches!(self.phase, Phase::Open(State::Ready)) {
             let progress = match self.queue.next_mut() {
                 None => Progress::Blocked,
-                Some(Queued::Finished) => Progress::Done,
+                Some(Queued::Finished(_)) => Progress::Done,
                 Some(Queued::Mail(transaction)) => {
                     self.io.set_subject(Some(&transaction.trace));
                     transaction.advance(&mut self.io, &self.server, &mut self.leftover, mode)
@@ -152,9 +153,9 @@ impl Core {
                 Ok(())
             }
             Some(item @ Queued::Command(..)) => {
-                if let Queued::Command(id, _) = core::mem::replace(item, Queued::Finished) {
+                if let Queued::Command(id, _) = item.finish() {
                     let error = self.io.locate(error);
-                    self.done.push_back(Completed::Command(id, Err(error)));
+                    self.done.push(Completed::Command(id, Err(error)));
                 }
                 self.finish_front();
                 Ok(())

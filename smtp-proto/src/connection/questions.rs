@@ -9,10 +9,11 @@ use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::config::Security;
 use crate::connection::Connection;
-use crate::connection::core::{Completed, EventCursor, Phase};
+use crate::connection::core::{EventCursor, Phase};
 use crate::connection::handshake::State;
 use crate::connection::progress::FillMode;
 use crate::connection::queue::Queued;
+use crate::connection::results::Completed;
 use crate::connection::transaction::Transaction;
 use crate::error::{ApiMisuse, Error, ErrorKind, Peer, TransportError};
 use crate::event::{CommandId, ContentStatus, Event, MailId};
@@ -247,7 +248,7 @@ impl Connection {
             core.announced = EventCursor::Ready;
             return Some(Ok(Event::Ready));
         }
-        match core.done.pop_front() {
+        match core.done.pop() {
             Some(Completed::Mail(id, outcome)) => return Some(Ok(Event::Outcome(id, outcome))),
             Some(Completed::Command(id, reply)) => return Some(Ok(Event::Reply(id, reply))),
             None => {}
@@ -317,8 +318,7 @@ impl Connection {
     /// nothing else can happen.
     pub fn poll_outcome(&mut self, id: MailId) -> Poll<Result<Outcome, Error>> {
         self.fill(FillMode::Probe);
-        let of_mail = |done: &Completed| matches!(done, Completed::Mail(each, _) if *each == id);
-        if let Some(Completed::Mail(_, outcome)) = self.core.unchanged().take_done(of_mail) {
+        if let Some(outcome) = self.core.unchanged().done.take_mail(id) {
             return Poll::Ready(Ok(outcome));
         }
         if self.core.unchanged().queue.mail(id).is_none() {
@@ -333,9 +333,7 @@ impl Connection {
     /// If there is no such command, its reply has been returned, or the connection has failed.
     pub fn poll_reply(&mut self, id: CommandId) -> Poll<Result<Reply, Error>> {
         self.fill(FillMode::Probe);
-        let of_command =
-            |done: &Completed| matches!(done, Completed::Command(each, _) if *each == id);
-        if let Some(Completed::Command(_, reply)) = self.core.unchanged().take_done(of_command) {
+        if let Some(reply) = self.core.unchanged().done.take_command(id) {
             return Poll::Ready(reply);
         }
         if !self.core.queue.has_command(id) {

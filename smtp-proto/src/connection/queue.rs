@@ -15,6 +15,8 @@ pub(crate) struct Queue {
     send_cursor: usize,
     /// The bytes of content of the queued messages.
     content_bytes: u64,
+    /// The number of messages from the send cursor on.
+    unsent: usize,
 }
 
 #[derive(Debug)]
@@ -22,10 +24,28 @@ pub(crate) enum Queued {
     /// Boxed, so that an idle connection keeps no room for the next.
     Mail(Box<Transaction>),
     Command(CommandId, Command),
-    /// An item with a known result, waiting for those before it.
-    Finished,
+    /// An item with a known result, waiting for those before it; the number of its id.
+    Finished(u64),
     /// QUIT, always the last item.
     Quit,
+}
+
+impl Queued {
+    /// The number of the id; that of QUIT is greater than every other.
+    fn number(&self) -> u64 {
+        match self {
+            Self::Mail(transaction) => transaction.id.0,
+            Self::Command(id, _) => id.0,
+            Self::Finished(number) => *number,
+            Self::Quit => u64::MAX,
+        }
+    }
+
+    /// Replaces the item, whose result is known. Returns it.
+    pub(crate) fn finish(&mut self) -> Self {
+        let number = self.number();
+        core::mem::replace(self, Self::Finished(number))
+    }
 }
 
 impl Queue {
@@ -34,6 +54,7 @@ impl Queue {
             items: VecDeque::new(),
             send_cursor: 0,
             content_bytes: 0,
+            unsent: 0,
         }
     }
 
@@ -45,6 +66,7 @@ impl Queue {
         }
         if let Queued::Mail(transaction) = &item {
             self.content_bytes = self.content_bytes.saturating_add(transaction.size());
+            self.unsent = self.unsent.saturating_add(1);
         }
         self.items.push_back(item);
     }
@@ -61,6 +83,7 @@ impl Queue {
 
     /// Records that the current item is sent completely.
     pub(crate) fn sent(&mut self) {
+        self.leave(self.send_cursor);
         self.send_cursor = self.send_cursor.saturating_add(1);
     }
 
@@ -76,6 +99,7 @@ impl Queue {
 
     /// Removes the first item, which has all its replies.
     pub(crate) fn finish_front(&mut self) -> Option<Queued> {
+        self.leave(0);
         let item = self.items.pop_front()?;
         self.send_cursor = self.send_cursor.saturating_sub(1);
         self.forget(&item);
@@ -95,14 +119,19 @@ impl Queue {
             );
             let index = self.send_cursor.saturating_add(usize::from(begun));
             self.items.insert(index.min(self.items.len()), item);
+            self.unsent = self.unsent.saturating_add(1);
         }
     }
 
     /// Removes a message from any place in the queue.
     pub(crate) fn withdraw(&mut self, id: MailId) -> Option<Box<Transaction>> {
-        let found = (self.items.iter_mut())
-            .find(|item| matches!(item, Queued::Mail(transaction) if transaction.id == id))?;
-        let item = core::mem::replace(found, Queued::Finished);
+        let index = self.find(id.0)?;
+        self.leave(index);
+        let item = self.items.get_mut(index)?;
+        if !matches!(item, Queued::Mail(_)) {
+            return None;
+        }
+        let item = item.finish();
         self.forget(&item);
         match item {
             Queued::Mail(transaction) => Some(transaction),
@@ -117,10 +146,11 @@ impl Queue {
 
     /// The message with this id.
     pub(crate) fn mail(&mut self, id: MailId) -> Option<&mut Transaction> {
-        self.items.iter_mut().find_map(|item| match item {
-            Queued::Mail(transaction) if transaction.id == id => Some(&mut **transaction),
+        let index = self.find(id.0)?;
+        match self.items.get_mut(index) {
+            Some(Queued::Mail(transaction)) => Some(&mut **transaction),
             _ => None,
-        })
+        }
     }
 
     /// Whether the last item is this message, and it is streamed.
@@ -134,14 +164,40 @@ impl Queue {
 
     /// Whether the command with this id waits to be sent or for its reply.
     pub(crate) fn has_command(&self, id: CommandId) -> bool {
-        let mut items = self.items.iter();
-        items.any(|item| matches!(item, Queued::Command(each, _) if *each == id))
+        let item = self.find(id.0).and_then(|index| self.items.get(index));
+        matches!(item, Some(Queued::Command(..)))
     }
 
     /// The number of messages that have not begun.
     pub(crate) fn untouched(&self) -> usize {
-        let untouched = |item: &&Queued| matches!(item, Queued::Mail(transaction) if transaction.is_untouched());
-        self.items.iter().filter(untouched).count()
+        let begun = matches!(
+            self.next(),
+            Some(Queued::Mail(transaction)) if !transaction.is_untouched()
+        );
+        self.unsent.saturating_sub(usize::from(begun))
+    }
+
+    /// The index of the item with this number.
+    ///
+    /// Numbers ascend, except for messages that began again, which are at most one item behind the
+    /// send cursor. As many items as are in flight are searched one by one, the others are not.
+    fn find(&self, number: u64) -> Option<usize> {
+        let is_it = |index: &usize| {
+            let item = self.items.get(*index);
+            item.is_some_and(|item| item.number() == number)
+        };
+        let sorted = self.items.partition_point(|item| item.number() < number);
+        if is_it(&sorted) {
+            return Some(sorted);
+        }
+        (0..=self.send_cursor.saturating_add(1)).find(is_it)
+    }
+
+    /// Counts a message that is no longer from the send cursor on.
+    fn leave(&mut self, index: usize) {
+        if index >= self.send_cursor && matches!(self.items.get(index), Some(Queued::Mail(_))) {
+            self.unsent = self.unsent.saturating_sub(1);
+        }
     }
 
     /// Whether QUIT is queued, after which nothing is accepted.
