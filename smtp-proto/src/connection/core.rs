@@ -251,6 +251,7 @@ impl Core {
                 Some(Queued::Finished(_)) => {}
                 Some(Queued::Mail(front)) if front.is_complete(&self.io) => {
                     self.leftover = self.leftover.and(front.leftover());
+                    front.seen(&mut self.server.recipients);
                     if front.restart_for_remaining() {
                         self.queue.put_back_front();
                         continue;

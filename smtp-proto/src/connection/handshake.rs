@@ -22,6 +22,7 @@ use crate::command::Line;
 use crate::config::{Protocol, Security};
 use crate::connection::auth_exchange::AuthExchange;
 use crate::connection::io::Io;
+use crate::connection::transaction::SeenLimit;
 use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError};
 use crate::extension::xclient::Attributes;
 use crate::pipelining::Pipelining;
@@ -68,6 +69,8 @@ pub(crate) struct ServerInfo {
     pub(crate) tls: Option<TlsInfo>,
     pub(crate) capabilities: Capabilities,
     pub(crate) mechanism: Option<sasl::Name>,
+    /// How many recipients of a message it takes, as its replies show.
+    pub(crate) recipients: SeenLimit,
 }
 
 /// The parts of the connection that a transition uses.

@@ -20,11 +20,12 @@
 
 mod content;
 mod leftover;
-mod limits;
 mod prepared;
 mod rcpt;
+mod recipients;
 mod replies;
 mod requirements;
+mod seen_limit;
 mod sending;
 
 use alloc::boxed::Box;
@@ -35,8 +36,10 @@ use bytes::Bytes;
 use self::content::ContentWriter;
 pub(crate) use self::leftover::Leftover;
 use self::prepared::Prepared;
-use self::rcpt::{Addressee, RcptState};
+use self::rcpt::Addressee;
+use self::recipients::Recipients;
 use self::replies::Replies;
+pub(crate) use self::seen_limit::SeenLimit;
 use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::Protocol;
@@ -62,7 +65,7 @@ pub(crate) struct Transaction {
     pub(crate) trace: Trace,
     /// The message, whose recipients are in the next field.
     mail: Mail,
-    recipients: Vec<Addressee>,
+    recipients: Recipients,
     prepared: Prepared,
     next: SendState,
     replies: Replies,
@@ -107,9 +110,11 @@ impl Transaction {
             trace,
             content: ContentWriter::new(&mail.content, Framing::Dot),
             mail,
-            recipients: (recipients.into_iter())
-                .map(|each| Addressee::new(each.into_path()))
-                .collect(),
+            recipients: Recipients::new(
+                (recipients.into_iter())
+                    .map(|each| Addressee::new(each.into_path()))
+                    .collect(),
+            ),
             prepared: Prepared::unlimited(),
             next: SendState::Check,
             replies: Replies::default(),
@@ -171,10 +176,10 @@ impl Transaction {
                 match self.prepare(&server.capabilities, io.mails) {
                     Err(error) => Progress::Failed(error),
                     Ok(()) if mode == FillMode::Probe => Progress::Sendable,
-                    Ok(()) => self.send_mail(io, leftover),
+                    Ok(()) => self.send_mail(io, leftover, &server.recipients),
                 }
             }
-            SendState::Rcpt(index) => self.send_rcpt(index, io),
+            SendState::Rcpt(position) => self.send_rcpt(position, io, &server.recipients),
             SendState::Data => self.send_data(io),
             _ if self.sends_content(io) => self.send_content(io),
             SendState::Nothing => Progress::Done,
@@ -222,11 +227,12 @@ impl Transaction {
         if self.next != SendState::Check {
             return Ok(());
         }
-        let requirements = requirements::of(&mut self.mail, &self.recipients, capabilities)?;
+        let requirements = requirements::of(&mut self.mail, self.recipients.all(), capabilities)?;
         if requirements.recoded {
             self.begin_content();
         }
         self.prepared = Prepared::new(requirements, &self.mail, capabilities)?;
+        self.recipients.limit(capabilities.limits());
         if capabilities.chunking() {
             self.content
                 .set_framing(&self.mail.content, Framing::Length);
@@ -236,7 +242,7 @@ impl Transaction {
     }
 
     /// Sends MAIL, after RSET if an earlier transaction requires it.
-    fn send_mail(&mut self, io: &mut Io, leftover: &mut Leftover) -> Progress {
+    fn send_mail(&mut self, io: &mut Io, leftover: &mut Leftover, seen: &SeenLimit) -> Progress {
         // A pending final reply may be a rejection.
         let may_be_rejected =
             matches!(io.pending.last(), Some(Stage::EndOfData | Stage::LastChunk));
@@ -247,7 +253,7 @@ impl Transaction {
             *leftover = leftover.reset_sent();
         }
         io.pending
-            .reserve(self.recipients.len().saturating_add(AROUND));
+            .reserve(self.recipients.all().len().saturating_add(AROUND));
         let sent = io.send(&Line::Mail {
             path: self.prepared.sender(&self.mail),
             content: self.prepared.content,
@@ -257,13 +263,28 @@ impl Transaction {
             return Progress::Blocked;
         }
         io.begin_mail();
-        self.next = self.next_rcpt(0);
+        self.recipients.begin();
+        self.next = self.next_rcpt(0, seen);
         Progress::Sent
     }
 
-    /// Sends RCPT for the recipient at this index.
-    fn send_rcpt(&mut self, index: usize, io: &mut Io) -> Progress {
-        let Some(path) = self.prepared.recipient(&self.recipients, index) else {
+    /// Sends RCPT for the recipient at this position.
+    fn send_rcpt(&mut self, position: usize, io: &mut Io, seen: &SeenLimit) -> Progress {
+        if self.replies.is_full() {
+            // In this transaction no more are taken, unless one that is under way is accepted.
+            if !self.replies.all_answered() {
+                return Progress::Blocked;
+            }
+            self.next = self.after_rcpts();
+            return Progress::Sent;
+        }
+        let ahead = self.replies.asked.saturating_sub(self.replies.answered);
+        if ahead >= seen.ahead(self.replies.accepted) {
+            return Progress::Blocked;
+        }
+        let recipients = &mut self.recipients;
+        let index = recipients.index(position).unwrap_or(usize::MAX);
+        let Some(path) = self.prepared.recipient(recipients.all(), index) else {
             return Progress::Blocked;
         };
         let line = Line::Rcpt {
@@ -274,10 +295,8 @@ impl Transaction {
             return Progress::Blocked;
         }
         self.replies.asked = self.replies.asked.saturating_add(1);
-        if let Some(recipient) = self.recipients.get_mut(index) {
-            recipient.answer = RcptState::Asked;
-        }
-        self.next = self.next_rcpt(index.saturating_add(1));
+        recipients.ask(position);
+        self.next = self.next_rcpt(position.saturating_add(1), seen);
         Progress::Sent
     }
 
@@ -289,17 +308,17 @@ impl Transaction {
         Progress::Sent
     }
 
-    /// The state of the next RCPT, from `index` on, or the one after the last.
-    fn next_rcpt(&mut self, index: usize) -> SendState {
-        let recipients = &self.recipients;
-        match self
-            .prepared
-            .limits
-            .next(recipients, index, self.replies.asked)
-        {
-            Some(index) => SendState::Rcpt(index),
-            None if self.content.framing() == Framing::Length => SendState::Chunk,
-            None => SendState::Data,
+    /// The state of the next RCPT, from `position` on, or the one after the last.
+    fn next_rcpt(&mut self, position: usize, seen: &SeenLimit) -> SendState {
+        let next = (self.recipients).next(position, self.replies.asked, seen.most());
+        next.map_or_else(|| self.after_rcpts(), SendState::Rcpt)
+    }
+
+    /// The state after the last RCPT.
+    fn after_rcpts(&self) -> SendState {
+        match self.content.framing() {
+            Framing::Length => SendState::Chunk,
+            Framing::Dot => SendState::Data,
         }
     }
 
@@ -343,11 +362,7 @@ impl Transaction {
 
     /// Whether recipients remain for another transaction.
     fn has_remaining(&self) -> bool {
-        let recipients = &mut self.recipients.iter();
-        self.mail.is_whole()
-            && recipients.any(|recipient| {
-                matches!(recipient.answer, RcptState::None | RcptState::Deferred(_))
-            })
+        self.mail.is_whole() && self.recipients.remain()
     }
 
     /// Applies the reply to a command of this transaction. Returns whether the same command has
@@ -367,9 +382,7 @@ impl Transaction {
             Stage::Rcpt => {
                 let again = matches!(self.mail.content, mail::Content::Whole { .. });
                 let index = answered.rcpt.unwrap_or(usize::MAX);
-                if let Some(recipient) = recipients.get_mut(index) {
-                    self.replies.handle_rcpt(recipient, reply, again)?;
-                }
+                self.replies.handle_rcpt(recipients, index, reply, again)?;
                 false
             }
             Stage::Data => {
@@ -426,6 +439,11 @@ impl Transaction {
         }
     }
 
+    /// What the completed transaction shows of how many recipients the server takes.
+    pub(crate) fn seen(&self, seen: &mut SeenLimit) {
+        seen.record(self.replies.shown());
+    }
+
     /// Begins again for the recipients that remain. Returns whether it does: not if there are none,
     /// or if the replies show that they would be rejected too.
     pub(crate) fn restart_for_remaining(&mut self) -> bool {
@@ -433,10 +451,7 @@ impl Transaction {
             return false;
         }
         self.replies = Replies::default();
-        self.prepared.limits.reset();
-        for recipient in &mut self.recipients {
-            recipient.answer = recipient.answer.take().into_next();
-        }
+        self.recipients.restart();
         self.next = SendState::Mail;
         self.begin_content();
         self.position.end = None;
@@ -463,11 +478,10 @@ impl Transaction {
         let failure = self.stopped.take().or(failure);
         let failure = failure.map(|error| io.locate(error));
         let offered = self.position.end.is_some_and(|end| io.was_offered(end));
-        let recipients = core::mem::take(&mut self.recipients);
+        let recipients = core::mem::replace(&mut self.recipients, Recipients::new(Vec::new()));
         let (replies, error) = (&self.replies, failure.as_ref());
         // An addressee and its outcome have the same size, so this allocates nothing.
-        let deliveries = recipients
-            .into_iter()
+        let deliveries = (recipients.into_all().into_iter())
             .map(|recipient| replies.delivery(recipient, error, offered))
             .collect();
         let outcome = Outcome::new(deliveries, failure, io.stats(), tls);

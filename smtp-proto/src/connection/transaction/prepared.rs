@@ -2,13 +2,12 @@
 
 use alloc::boxed::Box;
 
-use super::limits::TransactionLimits;
 use super::rcpt::Addressee;
 use super::requirements::{ALabels, Requirements};
 use crate::address::{ForwardPath, ReversePath};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorKind};
-use crate::extension::{Content, ServerLimits, SizeLimit};
+use crate::extension::{Content, SizeLimit};
 use crate::mail::Mail;
 use crate::stage::Stage;
 
@@ -19,8 +18,6 @@ pub(super) struct Prepared {
     pub(super) content: Content,
     /// Addresses that are sent as A-labels.
     a_labels: Option<Box<ALabels>>,
-    /// The recipients that the server accepts in one transaction.
-    pub(super) limits: TransactionLimits,
     /// The maximum size of content that the server accepts (RFC 1870).
     max_size: u64,
 }
@@ -31,7 +28,6 @@ impl Prepared {
         Self {
             content: Content::default(),
             a_labels: None,
-            limits: TransactionLimits::new(ServerLimits::default()),
             max_size: u64::MAX,
         }
     }
@@ -52,7 +48,6 @@ impl Prepared {
                 ..requirements.content
             },
             a_labels: requirements.a_labels,
-            limits: TransactionLimits::new(capabilities.limits()),
             max_size: match capabilities.size() {
                 Some(SizeLimit::Bytes(limit)) => limit,
                 _ => u64::MAX,

@@ -1,6 +1,8 @@
 //! The replies to one message so far, and the resulting status of each recipient.
 
 use super::rcpt::{Addressee, RcptState};
+use super::recipients::Recipients;
+use super::seen_limit::Shown;
 use crate::content::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError};
 use crate::outcome::{RecipientOutcome, RecipientStatus};
@@ -18,6 +20,10 @@ pub(super) struct Replies {
     pub(super) asked: usize,
     pub(super) answered: usize,
     pub(super) accepted: usize,
+    /// How many recipients were too many since one was accepted.
+    too_many: usize,
+    /// Whether the first recipient was rejected as one too many: their number is not the reason.
+    begins_with_too_many: bool,
     /// The rejection of DATA.
     pub(super) data: Option<Reply>,
     /// The first rejection of a chunk that was not the last.
@@ -37,7 +43,7 @@ pub(super) struct Replies {
 #[derive(Debug, Default)]
 struct LmtpReplies {
     count: usize,
-    /// The index after the recipient of the last one.
+    /// The position after the recipient of the last one.
     next: usize,
 }
 
@@ -45,6 +51,24 @@ impl Replies {
     /// Whether every recipient sent has a reply.
     pub(super) fn all_answered(&self) -> bool {
         self.answered == self.asked
+    }
+
+    /// Whether the server takes no more recipients in this transaction.
+    ///
+    /// A single 452 can have another reason, such as a mailbox that is full.
+    pub(super) const fn is_full(&self) -> bool {
+        self.too_many >= ENOUGH
+    }
+
+    /// What this transaction has shown about the number of recipients.
+    pub(super) const fn shown(&self) -> Shown {
+        if self.is_full() {
+            Shown::Limit(self.accepted)
+        } else if self.begins_with_too_many {
+            Shown::NoLimit
+        } else {
+            Shown::Taken(self.accepted)
+        }
     }
 
     /// Whether the message can still be accepted for any recipient.
@@ -73,10 +97,14 @@ impl Replies {
     /// `again`: whether a recipient beyond the limit can have another transaction.
     pub(super) fn handle_rcpt(
         &mut self,
-        recipient: &mut Addressee,
+        recipients: &mut Recipients,
+        index: usize,
         reply: ReplyRef<'_>,
         again: bool,
     ) -> Result<(), ProtocolError> {
+        let Some(recipient) = recipients.get_mut(index) else {
+            return Ok(());
+        };
         self.answered = self.answered.saturating_add(1);
         let code = reply.code();
         match code.severity() {
@@ -88,16 +116,26 @@ impl Replies {
             Severity::Completion => {
                 self.accepted = self.accepted.saturating_add(1);
                 recipient.answer = RcptState::Accepted;
+                // Those before were not too many.
+                self.too_many = 0;
             }
-            _ => recipient.answer = self.rejected_rcpt(reply, again),
+            _ => {
+                recipient.answer = self.rejected_rcpt(reply, again);
+                if matches!(recipient.answer, RcptState::Deferred(_)) {
+                    recipients.defer();
+                }
+            }
         }
         Ok(())
     }
 
     /// The state of a recipient whose RCPT was rejected.
     #[cold]
-    fn rejected_rcpt(&self, reply: ReplyRef<'_>, again: bool) -> RcptState {
-        let enough = self.accepted > 0 && is_too_many_recipients(reply);
+    fn rejected_rcpt(&mut self, reply: ReplyRef<'_>, again: bool) -> RcptState {
+        let too_many = is_too_many_recipients(reply);
+        let enough = self.accepted > 0 && too_many;
+        self.begins_with_too_many |= too_many && self.answered == 1;
+        self.too_many = self.too_many.saturating_add(usize::from(enough && again));
         if enough && again {
             RcptState::Deferred(reply.to_reply())
         } else if enough || names_the_number(reply) {
@@ -122,7 +160,7 @@ impl Replies {
     /// another follows.
     pub(super) fn handle_final_reply(
         &mut self,
-        recipients: &mut [Addressee],
+        recipients: &mut Recipients,
         reply: ReplyRef<'_>,
         by_recipient: bool,
         framing: Framing,
@@ -154,25 +192,21 @@ impl Replies {
             self.assign_lmtp_reply(recipients, fate);
             return Ok(self.lmtp.count < self.accepted);
         }
-        recipients
-            .iter_mut()
-            .filter(|recipient| matches!(recipient.answer, RcptState::Accepted))
-            .for_each(|recipient| recipient.answer = RcptState::Known(fate.clone()));
+        let mut position = 0;
+        while let Some((at, recipient)) = recipients.accepted(position) {
+            recipient.answer = RcptState::Known(fate.clone());
+            position = at.saturating_add(1);
+        }
         self.final_reply = Some(reply);
         Ok(false)
     }
 
     /// RFC 2033, section 4.2: the replies come in the order of the accepted recipients.
-    fn assign_lmtp_reply(&mut self, recipients: &mut [Addressee], fate: RecipientStatus) {
+    fn assign_lmtp_reply(&mut self, recipients: &mut Recipients, fate: RecipientStatus) {
         let LmtpReplies { count, next } = &mut self.lmtp;
-        let left = recipients.get_mut(*next..).unwrap_or_default();
-        let found = left
-            .iter_mut()
-            .enumerate()
-            .find(|(_, recipient)| matches!(recipient.answer, RcptState::Accepted));
-        if let Some((further, recipient)) = found {
+        if let Some((position, recipient)) = recipients.accepted(*next) {
             recipient.answer = RcptState::Known(fate);
-            *next = next.saturating_add(further).saturating_add(1);
+            *next = position.saturating_add(1);
             *count = count.saturating_add(1);
         }
     }
@@ -261,6 +295,9 @@ fn one_too_many(reply: Reply) -> RecipientStatus {
         rejected(Stage::Rcpt, reply)
     }
 }
+
+/// How many recipients in a row are too many until no more are asked for in the same transaction.
+const ENOUGH: usize = 10;
 
 fn rejected(stage: Stage, reply: Reply) -> RecipientStatus {
     RecipientStatus::Rejected { stage, reply }
