@@ -26,6 +26,9 @@ mod upgrade;
 mod batch;
 mod wire;
 
+#[cfg(test)]
+mod growth;
+
 use ::core::fmt;
 use alloc::sync::Arc;
 

@@ -52,6 +52,10 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+/// The tests of the state machine, which use the public interface, are used by unit tests, too.
+#[cfg(test)]
+extern crate self as smtp_proto;
+
 /// Makes the `Debug` of an error its whole text, since `main` prints an error that it returns by
 /// `Debug`, as does `unwrap`.
 macro_rules! debug_as_display {
@@ -74,6 +78,7 @@ mod parse;
 mod pipelining;
 mod secret;
 mod seed;
+mod steps;
 mod time;
 mod timeouts;
 

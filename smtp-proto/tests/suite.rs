@@ -25,6 +25,7 @@ mod outcomes;
 mod outcomes_ahead;
 mod parameters;
 mod pending;
+mod recipients;
 mod rejected_chunk;
 mod requirements;
 mod retry;

@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use crate::command::Command;
 use crate::connection::transaction::Transaction;
 use crate::event::{CommandId, MailId};
+use crate::steps::step;
 
 /// The queue. The replies of its first item are pending; the item being sent may be further back.
 #[derive(Debug)]
@@ -183,10 +184,14 @@ impl Queue {
     /// send cursor. As many items as are in flight are searched one by one, the others are not.
     fn find(&self, number: u64) -> Option<usize> {
         let is_it = |index: &usize| {
+            step();
             let item = self.items.get(*index);
             item.is_some_and(|item| item.number() == number)
         };
-        let sorted = self.items.partition_point(|item| item.number() < number);
+        let sorted = self.items.partition_point(|item| {
+            step();
+            item.number() < number
+        });
         if is_it(&sorted) {
             return Some(sorted);
         }

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::event::{CommandId, MailId};
 use crate::outcome::Outcome;
 use crate::reply::Reply;
+use crate::steps::step;
 
 /// Results, in the order of their ids.
 ///
@@ -103,14 +104,20 @@ impl Results {
         let removed = before.saturating_sub(self.items.len());
         self.taken = self.taken.saturating_sub(removed);
         if self.taken > self.items.len() / 2 {
-            self.items.retain(|(_, result)| result.is_some());
+            self.items.retain(|(_, result)| {
+                step();
+                result.is_some()
+            });
             self.taken = 0;
         }
     }
 
     /// The index of the result with this number, or of the next one.
     fn index(&self, number: u64) -> usize {
-        self.items.partition_point(|(each, _)| *each < number)
+        self.items.partition_point(|(each, _)| {
+            step();
+            *each < number
+        })
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod pair;
 pub(crate) mod scenario;
 pub(crate) mod scripted_server;
 pub(crate) mod session;
+pub(crate) mod taker;
 pub(crate) mod tampering_peer;
 
 pub(crate) use answered::Answered;

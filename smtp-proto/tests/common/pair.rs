@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
+use std::vec::Vec;
 
 use smtp_proto::{
     Config, Connection, Error, Event, MailId, Outcome, Seed, Time, TlsInfo, Transmit, Wire,
@@ -340,7 +341,7 @@ impl<P: Peer> Pair<P> {
             }
             Err(error) => self
                 .peer
-                .handle_tls_error(&format!("the client does not begin TLS: {error}")),
+                .handle_tls_error(&std::format!("the client does not begin TLS: {error}")),
         }
         true
     }

@@ -10,6 +10,7 @@ use core::num::NonZeroU32;
 
 use super::rcpt::{Addressee, RcptState};
 use crate::extension::ServerLimits;
+use crate::steps::step;
 
 #[derive(Debug)]
 pub(super) struct Recipients {
@@ -87,9 +88,7 @@ impl Recipients {
         }
         let (mut domains, mut last) = (0_usize, None);
         let beyond = |position: &usize| {
-            let index = self.index(*position);
-            let recipient = index.and_then(|index| self.list.get(index));
-            let domain = recipient.and_then(|each| each.path.domain());
+            let domain = self.at(*position).and_then(|each| each.path.domain());
             if domain.is_some() && !same_domain(domain, last) {
                 domains = domains.saturating_add(1);
                 last = domain;
@@ -174,10 +173,12 @@ impl Recipients {
     }
 
     fn at(&self, position: usize) -> Option<&Addressee> {
+        step();
         self.index(position).and_then(|index| self.list.get(index))
     }
 
     fn at_mut(&mut self, position: usize) -> Option<&mut Addressee> {
+        step();
         let index = self.index(position)?;
         self.list.get_mut(index)
     }

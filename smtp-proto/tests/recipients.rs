@@ -1,0 +1,162 @@
+//! Servers that take some recipients of a message at a time, and reject others for other reasons:
+//! each recipient gets what the server would say to it alone.
+
+use crate::common;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use common::pair::Pair;
+use proptest::prelude::*;
+use smtp_proto::{Config, Mail, Pipelining, RecipientStatus, Security, Window};
+use smtp_test::{Output, Peer};
+
+/// What a server says to one recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Accept,
+    Reject,
+    /// 452 without an enhanced code, whatever the number of recipients.
+    NotNow,
+}
+
+struct Server {
+    verdicts: Vec<Verdict>,
+    most: usize,
+    keywords: &'static str,
+    line: Vec<u8>,
+    in_content: bool,
+    /// The recipients of this transaction.
+    recipients: Vec<usize>,
+    stored: Vec<usize>,
+    replies: VecDeque<&'static str>,
+}
+
+impl Server {
+    fn rcpt(&mut self, line: &str) -> &'static str {
+        let number = line.split(['<', '@']).nth(1).unwrap().parse().unwrap();
+        match self.verdicts[number] {
+            Verdict::Reject => "550 no\r\n",
+            Verdict::NotNow => "452 not now\r\n",
+            Verdict::Accept if self.recipients.len() == self.most => "452 too many\r\n",
+            Verdict::Accept => {
+                self.recipients.push(number);
+                "250 ok\r\n"
+            }
+        }
+    }
+
+    fn handle_line(&mut self, line: &str) {
+        let reply = match line.get(..4) {
+            _ if self.in_content && line != ".\r\n" => return,
+            _ if self.in_content => {
+                self.in_content = false;
+                self.stored.append(&mut self.recipients);
+                "250 taken\r\n"
+            }
+            Some("EHLO") => self.keywords,
+            Some("RCPT") => self.rcpt(line),
+            Some("DATA") if self.recipients.is_empty() => "554 no recipients\r\n",
+            Some("DATA") => {
+                self.in_content = true;
+                "354 go\r\n"
+            }
+            Some("QUIT") => "221 bye\r\n",
+            _ => {
+                self.recipients.clear();
+                "250 ok\r\n"
+            }
+        };
+        self.replies.push_back(reply);
+    }
+}
+
+impl Peer for Server {
+    fn handle_input(&mut self, input: &[u8]) {
+        for part in input.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if self.line.ends_with(b"\r\n") {
+                let line = String::from_utf8(std::mem::take(&mut self.line)).unwrap();
+                self.handle_line(&line);
+            }
+        }
+    }
+
+    fn handle_eof(&mut self) {}
+
+    fn poll_output(&mut self) -> Option<Output> {
+        let reply = self.replies.pop_front()?;
+        Some(Output::Write(reply.as_bytes().to_vec()))
+    }
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![
+        6 => Just(Verdict::Accept),
+        1 => Just(Verdict::Reject),
+        2 => Just(Verdict::NotNow),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_recipient_gets_the_verdict_on_itself(
+        verdicts in prop::collection::vec(prop::collection::vec(verdict(), 1..80), 1..4),
+        most in 1..40_usize,
+        pipelining in any::<bool>(),
+        window in 1..200_usize,
+    ) {
+        let keywords = match pipelining {
+            true => "250-mx.test\r\n250 PIPELINING\r\n",
+            false => "250 mx.test\r\n",
+        };
+        let config = Config::builder("client.test".parse().unwrap())
+            .security(Security::Cleartext)
+            .window(Window::FULL_DUPLEX.with_replies(window))
+            .pipelining(Pipelining::Transactions)
+            .build()
+            .unwrap();
+        let count: usize = verdicts.iter().map(Vec::len).sum();
+        let mut pair = Pair::new(Arc::new(config), Server {
+            verdicts: verdicts.concat(),
+            most,
+            keywords,
+            line: Vec::new(),
+            in_content: false,
+            recipients: Vec::new(),
+            stored: Vec::new(),
+            replies: VecDeque::from(["220 mx.test\r\n"]),
+        });
+        let mut number = 0;
+        let mut ids = Vec::new();
+        for each in &verdicts {
+            let recipients = (number..number + each.len()).map(|number| format!("{number}@x.test"));
+            ids.push(pair.connection.submit(Mail::new("a@x.test", recipients, TEXT).unwrap()));
+            number += each.len();
+        }
+        let mut accepted = Vec::new();
+        for (id, verdicts) in ids.into_iter().zip(&verdicts) {
+            let outcome = pair.drive(|connection| connection.poll_outcome(id)).unwrap();
+            for (verdict, each) in verdicts.iter().zip(outcome.recipients()) {
+                let number: usize = each.recipient().as_str().split('@').next().unwrap().parse().unwrap();
+                match each.status() {
+                    RecipientStatus::Accepted(_) => {
+                        prop_assert_eq!(*verdict, Verdict::Accept);
+                        accepted.push(number);
+                    }
+                    RecipientStatus::Rejected { reply, .. } => {
+                        prop_assert_eq!(*verdict == Verdict::Reject, reply.is_permanent());
+                        prop_assert!(*verdict != Verdict::Accept, "{}: {}", number, reply);
+                    }
+                    other => prop_assert!(false, "{}: {}", number, other),
+                }
+            }
+        }
+        let mut stored = pair.peer.stored;
+        stored.sort_unstable();
+        prop_assert_eq!(stored, accepted);
+        prop_assert_eq!(count, number);
+    }
+}
+
+const TEXT: &str = "From: <a@x.test>\r\nDate: Mon, 30 Nov 2026 12:00:00 +0000\r\n\r\nhello\r\n";
