@@ -45,7 +45,7 @@ fn a_limit_that_only_a_reply_reveals_repeats_few_recipients() {
     let keywords = "250-mx.test\r\n250 PIPELINING\r\n";
     for recipients in [2000, 8000] {
         let commands = commands(recipients, Taker::new(keywords, 100));
-        // EHLO; each recipient once, but for those of the first flight; for each transaction MAIL,
+        // EHLO; each recipient once, except those of the first flight; for each transaction MAIL,
         // DATA and at most RSET.
         let most = 1 + recipients + recipients / 20 + recipients / 100 * 3;
         assert!(commands <= most, "{commands} commands");

@@ -309,7 +309,7 @@ impl Transaction {
     }
 
     /// The state of the next RCPT, from `position` on, or the one after the last.
-    fn next_rcpt(&mut self, position: usize, seen: &SeenLimit) -> SendState {
+    fn next_rcpt(&self, position: usize, seen: &SeenLimit) -> SendState {
         let next = (self.recipients).next(position, self.replies.asked, seen.most());
         next.map_or_else(|| self.after_rcpts(), SendState::Rcpt)
     }

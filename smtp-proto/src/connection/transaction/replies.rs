@@ -20,10 +20,8 @@ pub(super) struct Replies {
     pub(super) asked: usize,
     pub(super) answered: usize,
     pub(super) accepted: usize,
-    /// How many recipients were too many since one was accepted.
-    too_many: usize,
-    /// Whether the first recipient was rejected as one too many: their number is not the reason.
-    begins_with_too_many: bool,
+    /// The recipients that were too many.
+    too_many: TooMany,
     /// The rejection of DATA.
     pub(super) data: Option<Reply>,
     /// The first rejection of a chunk that was not the last.
@@ -36,6 +34,15 @@ pub(super) struct Replies {
     pub(super) taken: bool,
     /// Whether the server accepted what it had rejected.
     contradicted: bool,
+}
+
+/// Recipients that were rejected as one too many.
+#[derive(Debug, Default)]
+struct TooMany {
+    /// How many since one was accepted.
+    in_a_row: usize,
+    /// Whether the first of all was one: their number is not the reason.
+    at_once: bool,
 }
 
 /// The final replies for single recipients, which come in the order of the recipients (RFC 2033,
@@ -57,14 +64,14 @@ impl Replies {
     ///
     /// A single 452 can have another reason, such as a mailbox that is full.
     pub(super) const fn is_full(&self) -> bool {
-        self.too_many >= ENOUGH
+        self.too_many.in_a_row >= ENOUGH
     }
 
     /// What this transaction has shown about the number of recipients.
     pub(super) const fn shown(&self) -> Shown {
         if self.is_full() {
             Shown::Limit(self.accepted)
-        } else if self.begins_with_too_many {
+        } else if self.too_many.at_once {
             Shown::NoLimit
         } else {
             Shown::Taken(self.accepted)
@@ -117,7 +124,7 @@ impl Replies {
                 self.accepted = self.accepted.saturating_add(1);
                 recipient.answer = RcptState::Accepted;
                 // Those before were not too many.
-                self.too_many = 0;
+                self.too_many.in_a_row = 0;
             }
             _ => {
                 recipient.answer = self.rejected_rcpt(reply, again);
@@ -134,8 +141,9 @@ impl Replies {
     fn rejected_rcpt(&mut self, reply: ReplyRef<'_>, again: bool) -> RcptState {
         let too_many = is_too_many_recipients(reply);
         let enough = self.accepted > 0 && too_many;
-        self.begins_with_too_many |= too_many && self.answered == 1;
-        self.too_many = self.too_many.saturating_add(usize::from(enough && again));
+        self.too_many.at_once |= too_many && self.answered == 1;
+        let more = usize::from(enough && again);
+        self.too_many.in_a_row = self.too_many.in_a_row.saturating_add(more);
         if enough && again {
             RcptState::Deferred(reply.to_reply())
         } else if enough || names_the_number(reply) {
