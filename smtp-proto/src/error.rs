@@ -411,7 +411,7 @@ impl Error {
         self.0.peer.as_deref().map(Peer::endpoint)
     }
 
-    /// The address of the server, if known.
+    /// The address of the server, or of the proxy through which it is reached, if known.
     pub fn address(&self) -> Option<SocketAddr> {
         self.0.peer.as_deref().and_then(Peer::address)
     }

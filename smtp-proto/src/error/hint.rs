@@ -83,6 +83,11 @@ impl Error {
         }
     }
 
+    /// Whether the server is reached through a proxy: connecting is then to the proxy.
+    fn is_of_proxy(&self) -> bool {
+        (self.0.peer.as_ref()).is_some_and(|peer| peer.proxy().is_some())
+    }
+
     /// The hint for an I/O error that has none of its own.
     #[cfg(feature = "std")]
     fn of_transport(&self, error: &TransportError) -> Option<&'static str> {
@@ -92,11 +97,18 @@ impl Error {
         let is_path = self.0.peer.as_ref().is_some_and(|peer| peer.is_path());
         match (self.stage(), error.kind()) {
             (Stage::Connect, _) if is_path => None,
+            (Stage::Connect, Io::ConnectionRefused) if self.is_of_proxy() => Some(NO_PROXY),
             (Stage::Connect, Io::ConnectionRefused) => Some(NOT_LISTENING),
             // The local address does not fit.
             (Stage::Connect, Io::AddrNotAvailable) => None,
+            (Stage::Connect, Io::ConnectionReset) if self.is_of_proxy() => None,
             (Stage::Connect | Stage::Greeting, Io::ConnectionReset) => self.of_close(),
-            (Stage::Connect, _) if self.is_unresolved(error) => Some(UNRESOLVED),
+            (Stage::Connect, _) if self.is_unresolved(error) => Some(match self.is_of_proxy() {
+                false => UNRESOLVED,
+                true => {
+                    "the name of the proxy cannot be resolved: check its spelling, and the network"
+                }
+            }),
             _ => None,
         }
     }
@@ -115,6 +127,9 @@ impl Error {
 
     fn of_timeout(&self, timeout: Timeout) -> Option<&'static str> {
         match (timeout, self.stage()) {
+            (Timeout::Connect, _) if self.is_of_proxy() => Some(
+                "the proxy does not answer: check its host and port, and whether a firewall blocks them",
+            ),
             (Timeout::Connect, _) => Some(
                 "a firewall may block the port: many networks block 25, and submission is on 587 or 465",
             ),
@@ -338,6 +353,10 @@ const NO_SMTP: &str = "the server does not speak SMTP on this port: submission i
 #[cfg(feature = "std")]
 const NOT_LISTENING: &str =
     "no server listens on this port: submission is on 587 (STARTTLS) or 465 (implicit TLS)";
+
+#[cfg(feature = "std")]
+const NO_PROXY: &str =
+    "no proxy listens on this port: SOCKS5 is usually on 1080, HTTP on 3128 or 8080";
 
 #[cfg(feature = "std")]
 const UNRESOLVED: &str = "the host name cannot be resolved: check its spelling, and the network";

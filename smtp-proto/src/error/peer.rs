@@ -10,7 +10,9 @@ use crate::reply::Escaped;
 
 /// The server of a connection: what the caller named, and the address that was taken.
 ///
-/// Shown as `mail.example.org:587 (192.0.2.1)`; the address is left out where it adds nothing.
+/// Shown as `mail.example.org:587 (192.0.2.1)`, or
+/// `mail.example.org:587 through proxy proxy.example.net:1080 (192.0.2.1)`; the address is left out
+/// where it adds nothing.
 ///
 /// ```
 /// use smtp_proto::Peer;
@@ -21,11 +23,18 @@ use crate::reply::Escaped;
 /// assert_eq!(peer.to_string(), "mail.example.org:587 (192.0.2.1)");
 /// assert_eq!(Peer::host("2001:db8::1", 25).endpoint(), "[2001:db8::1]:25");
 /// assert_eq!(Peer::path("/run/lmtp").endpoint(), "/run/lmtp");
+///
+/// let proxy = Peer::host("proxy.example.net", 1080);
+/// let peer = Peer::host("mail.example.org", 587).through(proxy);
+/// let shown = "mail.example.org:587 through proxy proxy.example.net:1080";
+/// assert_eq!(peer.to_string(), shown);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
     endpoint: Box<str>,
     port: Option<u16>,
+    /// The proxy, whose own address is not set.
+    proxy: Option<Box<Self>>,
     address: Option<SocketAddr>,
 }
 
@@ -48,11 +57,19 @@ impl Peer {
         Self {
             endpoint: path.into().into_boxed_str(),
             port: None,
+            proxy: None,
             address: None,
         }
     }
 
-    /// The same server at this address.
+    /// The same server, reached through this proxy.
+    #[must_use]
+    pub fn through(mut self, proxy: Self) -> Self {
+        self.proxy = Some(Box::new(proxy));
+        self
+    }
+
+    /// The same server at this address; that of the proxy, if there is one.
     #[must_use]
     pub fn at(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
@@ -64,7 +81,12 @@ impl Peer {
         &self.endpoint
     }
 
-    /// The address of the connection, if it is known.
+    /// The proxy through which the server is reached.
+    pub fn proxy(&self) -> Option<&Self> {
+        self.proxy.as_deref()
+    }
+
+    /// The address of the connection, if it is known; that of the proxy, if there is one.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
@@ -79,8 +101,9 @@ impl Peer {
     pub(crate) fn shown_address(&self) -> Option<String> {
         let address = self.address?;
         let whole = address.to_string();
+        let named = self.proxy().unwrap_or(self);
         Some(
-            if self.port == Some(address.port()) && whole != *self.endpoint {
+            if named.port == Some(address.port()) && whole != *named.endpoint {
                 address.ip().to_string()
             } else {
                 whole
@@ -92,8 +115,13 @@ impl Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Escaped::new(self.endpoint.as_bytes(), ENDPOINT_SHOWN).fmt(f)?;
+        if let Some(proxy) = self.proxy() {
+            let proxy = Escaped::new(proxy.endpoint.as_bytes(), ENDPOINT_SHOWN);
+            write!(f, " through proxy {proxy}")?;
+        }
+        let named = self.proxy().unwrap_or(self);
         match self.shown_address() {
-            Some(address) if address != *self.endpoint => write!(f, " ({address})"),
+            Some(address) if address != *named.endpoint => write!(f, " ({address})"),
             _ => Ok(()),
         }
     }

@@ -50,12 +50,45 @@ fn each_attempt_is_named_with_its_failure() {
 }
 
 #[test]
+fn a_proxy_is_named_after_the_server_and_has_the_address() {
+    let proxy = Peer::host("proxy.example.net", 587);
+    let peer = Peer::host("mail.example.org", 25).through(proxy.clone());
+    let error = Error::connect_timeout().with_peer(peer.clone().at(address(1)));
+    assert_eq!(
+        error.to_string(),
+        "mail.example.org:25 through proxy proxy.example.net:587 (192.0.2.1): connecting: timed out waiting \
+         for the address to answer"
+    );
+    assert_eq!(error.endpoint(), Some("mail.example.org:25"));
+    assert_eq!(peer.proxy(), Some(&proxy));
+    let by_address = Peer::host("192.0.2.1", 587);
+    let peer = Peer::host("mail.example.org", 25).through(by_address);
+    assert_eq!(
+        peer.at(address(1)).to_string(),
+        "mail.example.org:25 through proxy 192.0.2.1:587"
+    );
+}
+
+#[test]
 fn a_failure_to_connect_names_its_cure() {
     use std::io;
     let unknown = || io::Error::other("Name or service not known");
     let host = Peer::host("mail.example.org", 587);
     let path = Peer::path("/run/dovecot/lmtp");
+    let proxied = host.clone().through(Peer::host("proxy.example.net", 1080));
     let cases = [
+        (
+            Error::connect(rejected()).with_peer(proxied.clone()),
+            Some("no proxy listens"),
+        ),
+        (
+            Error::connect(unknown()).with_peer(proxied.clone()),
+            Some("the name of the proxy cannot be resolved"),
+        ),
+        (
+            Error::connect_timeout().with_peer(proxied),
+            Some("the proxy does not answer"),
+        ),
         (
             Error::connect(rejected()).with_peer(host.clone()),
             Some("no server listens"),
