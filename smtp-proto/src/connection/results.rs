@@ -114,6 +114,10 @@ impl Results {
 
     /// The index of the result with this number, or of the next one.
     fn index(&self, number: u64) -> usize {
+        // Most often it is the first, or there is none.
+        if self.items.front().is_none_or(|(first, _)| number <= *first) {
+            return 0;
+        }
         self.items.partition_point(|(each, _)| {
             step();
             *each < number
