@@ -10,6 +10,7 @@ mod grammar;
 mod idna;
 mod mailbox;
 mod path;
+mod plain;
 
 pub use domain::{ClientName, Domain};
 pub use error::{AddressError, AddressErrorKind};

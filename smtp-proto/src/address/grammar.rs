@@ -5,13 +5,16 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{AddressError, AddressErrorKind};
+use super::{AddressError, AddressErrorKind, plain};
 
 /// `Mailbox = Local-part "@" ( Domain / address-literal )`: the offset of the `@`.
 ///
 /// An address with a display name, as in a header field, gets an error of its own.
 pub(super) fn mailbox(text: &str) -> Result<usize, AddressError> {
-    bare_mailbox(text).map_err(|error| display_name(text).unwrap_or(error))
+    match plain::mailbox(text) {
+        Some(at) => Ok(at),
+        None => bare_mailbox(text).map_err(|error| display_name(text).unwrap_or(error)),
+    }
 }
 
 /// `name-addr = [display-name] "<" addr-spec ">"` (RFC 5322, section 3.4). SMTP uses only the text
@@ -24,7 +27,7 @@ fn display_name(text: &str) -> Option<AddressError> {
     is_one.then_some(AddressError::new(name.len(), AddressErrorKind::DisplayName))
 }
 
-fn bare_mailbox(text: &str) -> Result<usize, AddressError> {
+pub(super) fn bare_mailbox(text: &str) -> Result<usize, AddressError> {
     if text.len() > MAILBOX_MAX {
         return Err(AddressError::new(
             MAILBOX_MAX,
@@ -193,7 +196,7 @@ fn ipv6(text: &str) -> Option<Ipv6Addr> {
 }
 
 /// `atext` of RFC 5322, section 3.2.3, and `UTF8-non-ascii`.
-const fn is_atext(c: char) -> bool {
+pub(super) const fn is_atext(c: char) -> bool {
     match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' => true,
         '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^' | '_'
@@ -244,5 +247,5 @@ const DOMAIN_MAX: usize = 255;
 /// A path of 256 bytes (RFC 5321, section 4.5.3.1.3) without its angle brackets.
 pub(super) const MAILBOX_MAX: usize = 254;
 /// RFC 1035, section 2.3.4.
-const LABEL_MAX: usize = 63;
+pub(super) const LABEL_MAX: usize = 63;
 const IPV6_TAG: &str = "IPv6:";

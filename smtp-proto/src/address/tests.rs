@@ -489,3 +489,15 @@ fn assert_agreement(text: &str) {
         assert_eq!(mailbox(parsed.as_str()).as_ref(), Ok(&parsed));
     }
 }
+
+proptest! {
+    #[test]
+    fn a_plain_mailbox_is_what_the_grammar_says(
+        text in r#"[a.\-@]{0,12}|[ab.]{1,6}@[ab.\-]{1,70}|[ -~é]{0,6}@[ -~é]{0,6}|a{60,70}@(a{60,66}\.?){1,3}"#,
+    ) {
+        let found = plain::mailbox(&text);
+        let expected = grammar::bare_mailbox(&text).ok();
+        let is_plain = text.is_ascii() && !text.starts_with('"') && !text.contains('[');
+        prop_assert_eq!(found, expected.filter(|_| is_plain));
+    }
+}
