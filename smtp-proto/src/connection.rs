@@ -330,6 +330,31 @@ impl Connection {
         }
     }
 
+    /// Reports that the proxy opened no tunnel to the server: it rejected the request, or the
+    /// connection to it failed.
+    ///
+    /// For a layer that opens a tunnel and gives the connection nothing before the tunnel is open.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Connection, Error, Time, TransportError};
+    ///
+    /// fn on_rejection(connection: &mut Connection, now: Time, reply: impl core::error::Error + Send + Sync + 'static) {
+    ///     connection.handle_proxy_error(now, TransportError::new(reply).permanent());
+    /// }
+    /// # let _ = on_rejection::<core::fmt::Error>;
+    /// ```
+    pub fn handle_proxy_error(&mut self, now: Time, error: TransportError) {
+        self.core.unchanged().io.begin(now);
+        self.lose(|_| Error::proxy(error));
+    }
+
+    /// Reports that the proxy took too long to open a tunnel to the server.
+    pub fn handle_proxy_timeout(&mut self, now: Time) {
+        self.core.unchanged().io.begin(now);
+        self.lose(|_| Error::proxy_timeout());
+    }
+
     // Instructions to the driver.
 
     /// The bytes to send now, repeated until [`handle_sent`](Self::handle_sent) acknowledges them.

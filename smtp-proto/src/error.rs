@@ -1,5 +1,6 @@
 //! Errors, by the side at fault.
 
+mod connecting;
 mod display;
 mod hint;
 mod peer;
@@ -109,6 +110,11 @@ pub enum ErrorKind {
     TooManyMails,
     /// A time limit was exceeded, at this [`Error::stage`].
     Timeout(Timeout),
+    /// The proxy opened no tunnel to the server.
+    ///
+    /// [`TransportError::get_ref`] returns the proxy's reply, as the layer that speaks to the proxy
+    /// describes it, or the error of the transport.
+    Proxy(TransportError),
     /// The transport failed.
     Transport(TransportError),
     /// The peer closed the connection.
@@ -262,16 +268,6 @@ impl Error {
 
     pub(crate) fn misuse(stage: Stage, misuse: ApiMisuse) -> Self {
         Self::new(stage, ErrorKind::Misuse(misuse))
-    }
-
-    /// The error of a transport that failed while connecting.
-    pub fn connect(error: impl Into<TransportError>) -> Self {
-        Self::new(Stage::Connect, ErrorKind::Transport(error.into()))
-    }
-
-    /// The error of an address for which connecting took too long.
-    pub fn connect_timeout() -> Self {
-        Self::new(Stage::Connect, ErrorKind::Timeout(Timeout::Connect))
     }
 
     /// Adds the server of the connection, unless the error names one already.
@@ -428,8 +424,8 @@ impl Error {
     /// [`RecipientStatus`](crate::RecipientStatus).
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
+            ErrorKind::Proxy(error) | ErrorKind::Transport(error) => error.transient,
             ErrorKind::Timeout(_)
-            | ErrorKind::Transport(_)
             | ErrorKind::ConnectionLost
             | ErrorKind::Earlier(_)
             | ErrorKind::Closed
@@ -467,6 +463,8 @@ impl core::error::Error for Error {
             ErrorKind::Transport(error) | ErrorKind::Source(error) | ErrorKind::Recode(error) => {
                 Some(&*error.error)
             }
+            // The text of the proxy's reply is in that of the error.
+            ErrorKind::Proxy(error) => error.source(),
             ErrorKind::Earlier(error) => Some(error),
             _ => None,
         }

@@ -27,6 +27,8 @@ use crate::timeouts::Timeouts;
 pub enum Stage {
     /// Connecting.
     Connect,
+    /// The dialogue with a proxy, before that with the server.
+    Proxy,
     /// The greeting.
     Greeting,
     /// EHLO, or LHLO in LMTP.
@@ -82,6 +84,8 @@ pub enum Stage {
 pub enum Timeout {
     /// The limit for opening a connection to one address.
     Connect,
+    /// The limit for a proxy to open a tunnel to the server.
+    Proxy,
     /// The limit for the reply to the command of this stage.
     Reply,
     /// The limit for the peer to accept the bytes that are sent.
@@ -147,6 +151,12 @@ impl Stage {
     const fn step(self) -> &'static Step {
         match self {
             Self::Connect => step!(Setup, connect, "connecting", "the address to answer"),
+            Self::Proxy => step!(
+                Setup,
+                connect,
+                "at the proxy",
+                "the proxy to reach the server"
+            ),
             Self::Greeting => step!(Setup, greeting, "at the greeting", "the greeting"),
             Self::Ehlo => step!(Setup, ehlo, "at EHLO", "the reply to EHLO"),
             Self::Helo => step!(Setup, ehlo, "at HELO", "the reply to HELO"),
@@ -159,13 +169,7 @@ impl Stage {
             Self::Auth => step!(Setup, auth, "at AUTH", "the reply to AUTH"),
             Self::Idle => step!(Rest, command, "between commands", "the next command"),
             Self::Mail => step!(Transaction, mail, "at MAIL", "the reply to MAIL", ENVELOPE),
-            Self::Rcpt => step!(
-                Transaction,
-                rcpt,
-                "at RCPT",
-                "the reply to RCPT",
-                RECIPIENTS
-            ),
+            Self::Rcpt => step!(Transaction, rcpt, "at RCPT", "the reply to RCPT", NEXT_RCPT),
             Self::Data => step!(Transaction, data_init, "at DATA", "the reply to DATA"),
             Self::Content => {
                 step!(
@@ -245,6 +249,7 @@ impl Timeout {
     pub(crate) const fn awaited(self, stage: Stage) -> &'static str {
         match (self, stage) {
             (Self::Connect, _) => Stage::Connect.step().awaited,
+            (Self::Proxy, _) => Stage::Proxy.step().awaited,
             (Self::Reply, stage) => stage.step().awaited,
             (Self::Write, _) => "the server to accept the bytes sent",
             (Self::StartTls, Stage::TlsHandshake) | (Self::ImplicitTls, _) => {
@@ -267,7 +272,7 @@ const ENVELOPE: [(Stage, Pipelining); 2] = [
     (Stage::Data, Pipelining::Envelope),
 ];
 
-const RECIPIENTS: [(Stage, Pipelining); 3] = [
+const NEXT_RCPT: [(Stage, Pipelining); 3] = [
     (Stage::Rcpt, Pipelining::Envelope),
     (Stage::Data, Pipelining::Envelope),
     (Stage::LastChunk, Pipelining::Speculative),

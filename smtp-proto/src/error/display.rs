@@ -110,6 +110,7 @@ impl fmt::Display for ErrorKind {
                 f.write_str("the server accepts no more messages on this connection")
             }
             Self::Timeout(_) => f.write_str("timed out"),
+            Self::Proxy(error) => error.fmt(f),
             Self::Transport(error) if f.alternate() => error.fmt(f),
             Self::Transport(_) => f.write_str("the transport failed"),
             Self::ConnectionLost => f.write_str("the server closed the connection"),

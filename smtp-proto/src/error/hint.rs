@@ -59,6 +59,7 @@ impl Error {
                 )
             }
             ErrorKind::Rejected => of_rejection(self.stage(), self.reply()?),
+            ErrorKind::Proxy(error) => error.hint,
             ErrorKind::Transport(error) => error.hint.or_else(|| self.of_transport(error)),
             ErrorKind::Misuse(ApiMisuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
@@ -132,6 +133,10 @@ impl Error {
             ),
             (Timeout::Connect, _) => Some(
                 "a firewall may block the port: many networks block 25, and submission is on 587 or 465",
+            ),
+            (Timeout::Proxy, _) => Some(
+                "the proxy may wait for a server that does not answer: many networks block port 25, and submission \
+                 is on 587 or 465; or this is not the port of a proxy",
             ),
             (Timeout::Reply, Stage::Greeting) => Some(match self.partial_reply() {
                 None => "a server that waits for TLS stays silent: on port 465 use implicit TLS",

@@ -23,6 +23,7 @@ use crate::reply::Escaping;
 pub struct TransportError {
     pub(super) error: Arc<dyn core::error::Error + Send + Sync>,
     pub(super) hint: Option<&'static str>,
+    pub(super) transient: bool,
 }
 
 impl TransportError {
@@ -31,6 +32,7 @@ impl TransportError {
         Self {
             error: Arc::new(error),
             hint: None,
+            transient: true,
         }
     }
 
@@ -38,6 +40,22 @@ impl TransportError {
     #[must_use]
     pub fn with_hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
+        self
+    }
+
+    /// Declares that a retry fails in the same way, for
+    /// [`Error::is_transient`](crate::Error::is_transient).
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Error, TransportError};
+    ///
+    /// let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    /// assert!(!Error::proxy(TransportError::new(denied).permanent()).is_transient());
+    /// ```
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.transient = false;
         self
     }
 
