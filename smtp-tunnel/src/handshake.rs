@@ -1,0 +1,249 @@
+//! The handshake with a proxy: its output, its time limit, and its end.
+
+use core::time::Duration;
+
+use smtp_proto::{Secret, Time, Timeouts, TransportError};
+
+use crate::destination::Destination;
+use crate::error::{ProxyError, ProxyErrorKind};
+use crate::header::ProxyHeader;
+use crate::http_connect::HttpConnect;
+use crate::proxy::{Protocol, Proxy};
+use crate::socks5::{Progress, Socks5};
+
+/// The handshake with a proxy, until the tunnel is open.
+pub(crate) struct Handshake {
+    dialogue: Dialogue,
+    /// The current message to the proxy, the first `sent` bytes of which are acknowledged.
+    output: Secret,
+    sent: usize,
+    limit: Option<Duration>,
+    until: Option<Time>,
+    phase: Phase,
+}
+
+enum Dialogue {
+    Socks5(Socks5),
+    HttpConnect(HttpConnect),
+    /// The output is the header of the PROXY protocol, and no reply follows.
+    Header,
+}
+
+enum Phase {
+    Active,
+    /// Writing failed. The proxy may still explain.
+    Draining(TransportError),
+    /// The connection has failed. Nothing more is sent, and input is discarded.
+    Over,
+}
+
+/// Why the handshake ended without a tunnel.
+pub(crate) enum Failure {
+    Error(TransportError),
+    Timeout,
+    /// The driver acknowledged more bytes than were transmitted.
+    SentTooMuch,
+}
+
+/// The state of the handshake after a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tunneling {
+    Pending,
+    Open,
+}
+
+impl Handshake {
+    pub(crate) fn with_proxy(proxy: &Proxy, destination: Destination) -> Self {
+        let (dialogue, output) = match proxy.protocol {
+            Protocol::Socks5 => {
+                let (dialogue, output) = Socks5::begin(proxy.login.clone(), destination);
+                (Dialogue::Socks5(dialogue), output)
+            }
+            Protocol::HttpConnect => {
+                let (dialogue, output) = HttpConnect::begin(proxy.login.as_ref(), &destination);
+                (Dialogue::HttpConnect(dialogue), output)
+            }
+        };
+        Self::new(dialogue, output, proxy.timeout)
+    }
+
+    pub(crate) fn with_header(header: &ProxyHeader) -> Self {
+        Self::new(Dialogue::Header, Secret::from(header.to_bytes()), None)
+    }
+
+    const fn new(dialogue: Dialogue, output: Secret, limit: Option<Duration>) -> Self {
+        Self {
+            dialogue,
+            output,
+            sent: 0,
+            limit,
+            until: None,
+            phase: Phase::Active,
+        }
+    }
+
+    /// Records the time of a call. The first call starts the time limit.
+    pub(crate) fn begin(&mut self, now: Time, timeouts: &Timeouts) {
+        let limit = self.limit.unwrap_or_else(|| timeouts.connect());
+        self.until.get_or_insert_with(|| now.saturating_add(limit));
+    }
+
+    /// Takes input of the proxy. That after its last message is left.
+    pub(crate) fn handle_input(&mut self, input: &mut &[u8]) -> Result<Tunneling, Failure> {
+        if matches!(self.phase, Phase::Over) {
+            *input = &[];
+        }
+        while !input.is_empty() {
+            let progress = match &mut self.dialogue {
+                Dialogue::Socks5(dialogue) => dialogue.handle_input(input)?,
+                Dialogue::HttpConnect(dialogue) => dialogue.handle_input(input)?,
+                Dialogue::Header => return Err(early(Some(NO_HEADER_EXPECTED))),
+            };
+            if matches!(progress, Progress::NeedsInput) {
+                break;
+            }
+            // A message that lets the dialogue continue. It cannot, if writing failed; and it is no
+            // reply, if it came before the proxy had the request.
+            if let Phase::Draining(error) = &self.phase {
+                return Err(Failure::Error(error.clone()));
+            }
+            if !self.is_sent() {
+                return Err(early(None));
+            }
+            match progress {
+                Progress::Send(output) => (self.output, self.sent) = (output, 0),
+                Progress::Open | Progress::NeedsInput => return Ok(Tunneling::Open),
+            }
+        }
+        Ok(Tunneling::Pending)
+    }
+
+    /// Records that the first `count` bytes of the output were sent.
+    pub(crate) fn handle_sent(&mut self, count: usize) -> Result<Tunneling, Failure> {
+        if !matches!(self.phase, Phase::Active) {
+            return Ok(Tunneling::Pending);
+        }
+        self.sent = self.sent.saturating_add(count);
+        if self.sent > self.output.expose().len() {
+            return Err(Failure::SentTooMuch);
+        }
+        if !self.is_sent() {
+            return Ok(Tunneling::Pending);
+        }
+        (self.output, self.sent) = (Secret::default(), 0);
+        Ok(match self.dialogue {
+            Dialogue::Header => Tunneling::Open,
+            Dialogue::Socks5(_) | Dialogue::HttpConnect(_) => Tunneling::Pending,
+        })
+    }
+
+    /// The failure if the peer has closed its side.
+    pub(crate) fn handle_eof(&self) -> Option<Failure> {
+        self.end_with(match &self.dialogue {
+            Dialogue::Socks5(dialogue) => dialogue.on_close().into(),
+            Dialogue::HttpConnect(dialogue) => dialogue.on_close().into(),
+            Dialogue::Header => {
+                let hint = "the server may not serve the client's address";
+                ProxyError::new(ProxyErrorKind::Closed, Some(hint)).into()
+            }
+        })
+    }
+
+    /// The failure if reading failed.
+    pub(crate) fn handle_read_error(&self, error: TransportError) -> Option<Failure> {
+        self.end_with(error)
+    }
+
+    /// Stops sending. The failure, unless the proxy may still explain.
+    pub(crate) fn handle_write_error(
+        &mut self,
+        now: Time,
+        timeouts: &Timeouts,
+        error: TransportError,
+    ) -> Option<Failure> {
+        match (&self.phase, &self.dialogue) {
+            (Phase::Active, Dialogue::Header) => Some(Failure::Error(error)),
+            (Phase::Active, Dialogue::Socks5(_) | Dialogue::HttpConnect(_)) => {
+                let drained = now.saturating_add(timeouts.drain());
+                self.until = self.until.map(|until| until.min(drained));
+                self.phase = Phase::Draining(error);
+                None
+            }
+            (Phase::Draining(_) | Phase::Over, _) => None,
+        }
+    }
+
+    /// The failure if the time limit has expired.
+    pub(crate) fn handle_timeout(&self, now: Time) -> Option<Failure> {
+        if self.until.is_none_or(|until| now < until) {
+            return None;
+        }
+        let refusal = match &self.dialogue {
+            Dialogue::HttpConnect(dialogue) => dialogue.refusal(),
+            Dialogue::Socks5(_) | Dialogue::Header => None,
+        };
+        match (&self.phase, refusal) {
+            (Phase::Over, _) => None,
+            (_, Some(refusal)) => Some(refusal.into()),
+            (Phase::Draining(error), None) => Some(Failure::Error(error.clone())),
+            (Phase::Active, None) => Some(Failure::Timeout),
+        }
+    }
+
+    /// The output that is not yet sent.
+    pub(crate) fn output(&self) -> &[u8] {
+        match self.phase {
+            Phase::Active => self.output.expose().get(self.sent..).unwrap_or_default(),
+            Phase::Draining(_) | Phase::Over => &[],
+        }
+    }
+
+    pub(crate) const fn until(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Active | Phase::Draining(_) => self.until,
+            Phase::Over => None,
+        }
+    }
+
+    /// Ends the handshake, and wipes its secrets.
+    pub(crate) fn end(&mut self) {
+        self.phase = Phase::Over;
+        self.dialogue = Dialogue::Header;
+        self.output = Secret::default();
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    /// The failure at the end of the input: what was known before, or this error.
+    fn end_with(&self, error: TransportError) -> Option<Failure> {
+        let refusal = match &self.dialogue {
+            Dialogue::HttpConnect(dialogue) => dialogue.refusal(),
+            Dialogue::Socks5(_) | Dialogue::Header => None,
+        };
+        match (&self.phase, refusal) {
+            (Phase::Over, _) => None,
+            (_, Some(refusal)) => Some(refusal.into()),
+            (Phase::Draining(earlier), None) => Some(Failure::Error(earlier.clone())),
+            (Phase::Active, None) => Some(Failure::Error(error)),
+        }
+    }
+
+    fn is_sent(&self) -> bool {
+        self.sent >= self.output.expose().len()
+    }
+}
+
+impl From<ProxyError> for Failure {
+    fn from(error: ProxyError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+fn early(hint: Option<&'static str>) -> Failure {
+    ProxyError::new(ProxyErrorKind::Early, hint).into()
+}
+
+const NO_HEADER_EXPECTED: &str =
+    "the server spoke first: it does not expect the header of the PROXY protocol on this port";
