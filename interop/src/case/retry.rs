@@ -23,6 +23,10 @@ pub(super) const CASES: &[Case] = &[
         run: |context| each_way(context, &Way::SOME, too_many),
     },
     Case {
+        name: "many more recipients than at a time",
+        run: |context| many_more(context),
+    },
+    Case {
         name: "server stopped during a batch",
         run: |context| each_way(context, &Way::SOME, stopped),
     },
@@ -88,6 +92,31 @@ fn too_many(context: &CaseContext<'_>, way: Way) -> Verdict {
     let endpoint = way.apply(context.endpoint(Listener::Few, Security::Cleartext));
     context.deliver(endpoint, Listener::Few, &messages)?;
     Ok(Done::Passed)
+}
+
+/// The client learns the limit from the replies: it asks for few recipients twice, and the server
+/// has no reason to count errors.
+fn many_more(context: &CaseContext<'_>) -> Verdict {
+    const COUNT: usize = 60 * FEW;
+    let messages = [Message::new("ok", &["ok"; COUNT])];
+    let endpoint = context.endpoint(Listener::Few, Security::Cleartext);
+    let session = context.converse(endpoint, Listener::Few, Load::Batch(mails(&messages)?));
+    let session = session.map_err(|error| format!("{error:#}"))?;
+    let Ok(transcript) = context.transcript.lock() else {
+        return Err("the transcript is lost".into());
+    };
+    let asked = transcript
+        .iter()
+        .filter(|line| line.contains("RCPT TO"))
+        .count();
+    drop(transcript);
+    context.check(&messages, &session)?;
+    // In the first flight, 128 and twice what was accepted, it does not know; ten rejections in a
+    // row show it.
+    match asked <= COUNT + 128 + 2 * FEW + 10 {
+        true => Ok(Done::Passed),
+        false => Err(format!("{asked} RCPT commands for {COUNT} recipients")),
+    }
 }
 
 /// After some replies, the client waits until the server has been stopped.
