@@ -150,3 +150,8 @@ pub use crate::runtime::{Clock, Runtime};
 #[cfg(feature = "stream")]
 pub use crate::stream::Mails;
 pub use crate::upgrade::{complete_tls, poll_tls};
+
+/// The code of the guide to writing an adapter, to be compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/adapters.md")]
+struct Adapters;
