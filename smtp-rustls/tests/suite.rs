@@ -8,6 +8,7 @@ mod span_collector;
 mod certificates;
 #[cfg(feature = "scram")]
 mod channel_binding;
+mod completion;
 mod endpoint;
 mod failure;
 mod hints;

@@ -32,6 +32,8 @@ pub(crate) struct Wiring<P = Server> {
     pub(crate) write: usize,
     /// Whether the client reads after each write, and not only when it has nothing to write.
     pub(crate) full_duplex: bool,
+    /// Whether operations own the bytes that are sent. A completion is seen after the reply.
+    pub(crate) by_completion: bool,
     /// The most bytes in one read of the client.
     pub(crate) read: usize,
     /// The number of bytes from the server that pass before the stream is cut.
@@ -61,6 +63,7 @@ impl<P: Peer> Wiring<P> {
             server,
             write: usize::MAX,
             full_duplex: false,
+            by_completion: false,
             read: usize::MAX,
             pass: usize::MAX,
             then: Vec::new(),
@@ -118,10 +121,18 @@ impl<P: Peer> Wiring<P> {
             self.longest = self.longest.max(transmit.len());
             let mut bytes: Vec<u8> = transmit.iter().collect::<Vec<_>>().concat();
             bytes.truncate(self.write);
-            self.session.handle_sent(NOW, bytes.len());
+            if self.by_completion {
+                self.session.handle_submitted(NOW, bytes.len());
+            } else {
+                self.session.handle_sent(NOW, bytes.len());
+            }
             self.server.handle_input(&bytes);
             self.sent.push(bytes);
             wrote = true;
+            if self.by_completion {
+                while self.read() {}
+                self.session.handle_completed(NOW);
+            }
             while self.full_duplex && self.read() {}
         }
         wrote
