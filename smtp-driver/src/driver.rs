@@ -15,6 +15,7 @@ use smtp_proto::{
 
 use crate::Runtime;
 use crate::connecting::before;
+use crate::lazy_alarm::LazyAlarm;
 use crate::upgrade::{complete_tls, poll_tls};
 
 /// A connection of `smtp-proto`, driven over a stream of a runtime.
@@ -82,12 +83,14 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     ///
     /// Cancel safe if `question` is.
     pub async fn drive<T>(&mut self, mut question: impl FnMut(&mut Connection) -> Poll<T>) -> T {
+        let alarm = pin!(None);
+        let mut alarm = LazyAlarm::new(alarm);
         let mut now = None;
         loop {
             if let Poll::Ready(answer) = question(self.wire.smtp_mut()) {
                 return answer;
             }
-            now = Some(self.step(now).await);
+            now = Some(self.step(now, &mut alarm).await);
         }
     }
 
@@ -173,8 +176,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
 impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     /// Moves bytes one way or both, or waits until it can or a time limit is reached; `began` is
     /// the present, if known. Returns the time afterwards.
-    pub(crate) async fn step(&mut self, mut began: Option<Time>) -> Time {
-        let mut alarm = pin!(None);
+    pub(crate) async fn step(&mut self, mut began: Option<Time>, alarm: &mut LazyAlarm<'_, R>) -> Time {
         let (now, late) = poll_fn(|cx| {
             let now = began.take().unwrap_or_else(|| self.clock.now());
             if let Poll::Ready(late) = self.poll_step(cx, now) {
@@ -185,14 +187,9 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
             let Some(until) = limit else {
                 return Poll::Pending;
             };
-            if alarm.is_none() {
-                alarm.set(self.clock.alarm(until));
-            }
-            let alarm = alarm.as_mut().as_pin_mut();
             // The next step reads once more before the limit counts as reached.
-            alarm.map_or(Poll::Pending, |alarm| {
-                alarm.poll(cx).map(|_| (self.clock.now(), false))
-            })
+            let rung = alarm.poll(cx, &self.clock, until);
+            rung.map(|()| (self.clock.now(), false))
         })
         .await;
         if late {

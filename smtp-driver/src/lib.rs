@@ -121,6 +121,7 @@ mod runtime;
 mod upgrade;
 
 mod driver;
+mod lazy_alarm;
 #[cfg(feature = "net")]
 mod net;
 #[cfg(feature = "rustls")]

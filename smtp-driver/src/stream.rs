@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use smtp_proto::{Batch, Mail, Outcome, Wire};
 
+use crate::lazy_alarm::LazyAlarm;
 use crate::{Driver, Runtime};
 
 impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
@@ -19,6 +20,8 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     where
         M: Stream<Item = Mail> + Unpin,
     {
+        let alarm = pin!(None);
+        let mut alarm = LazyAlarm::new(alarm);
         let mut now = None;
         loop {
             let asked = poll_fn(|cx| {
@@ -28,7 +31,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
             if let Poll::Ready(answer) = asked.await {
                 return answer;
             }
-            let mut step = pin!(self.step(now));
+            let mut step = pin!(self.step(now, &mut alarm));
             let mut polled = false;
             // When the task is woken, by the messages or by the step, the batch is asked first. A
             // step that is dropped loses nothing.
