@@ -176,17 +176,27 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
 impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     /// Moves bytes one way or both, or waits until it can or a time limit is reached; `began` is
     /// the present, if known. Returns the time afterwards.
-    pub(crate) async fn step(&mut self, mut began: Option<Time>, alarm: &mut LazyAlarm<'_, R>) -> Time {
+    pub(crate) async fn step(
+        &mut self,
+        mut began: Option<Time>,
+        alarm: &mut LazyAlarm<'_, R>,
+    ) -> Time {
         let (now, late) = poll_fn(|cx| {
             let now = began.take().unwrap_or_else(|| self.clock.now());
             if let Poll::Ready(late) = self.poll_step(cx, now) {
                 return Poll::Ready((now, late));
             }
-            // An alarm is ready only after a turn of the runtime, which this future may not see.
-            let limit = self.wire.poll_timeout().filter(|until| *until > now);
-            let Some(until) = limit else {
+            let Some(until) = self.wire.poll_timeout() else {
                 return Poll::Pending;
             };
+            // An alarm is ready only after a turn of the runtime, which this future may not see.
+            if until <= now {
+                // The alarm for the reply to what is sent next is set already. While none is set,
+                // the timer of a runtime sleeps, and would have to be woken.
+                let until = now.saturating_add(self.smtp().timeouts().mail());
+                alarm.prepare(cx, &self.clock, until);
+                return Poll::Pending;
+            }
             // The next step reads once more before the limit counts as reached.
             let rung = alarm.poll(cx, &self.clock, until);
             rung.map(|()| (self.clock.now(), false))

@@ -22,6 +22,13 @@ impl<'a, C: Clock> LazyAlarm<'a, C> {
         Self { alarm, rings: None }
     }
 
+    /// Sets the alarm, unless it is set.
+    pub(crate) fn prepare(&mut self, cx: &mut Context<'_>, clock: &C, until: Time) {
+        if self.rings.is_none() {
+            _ = self.poll(cx, clock, until);
+        }
+    }
+
     /// Waits until the time limit, or until an earlier one that was waited for before.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, clock: &C, until: Time) -> Poll<()> {
         if self.rings.is_none_or(|rings| until < rings) {
