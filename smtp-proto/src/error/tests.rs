@@ -398,3 +398,66 @@ fn an_earlier_attempt_is_named_with_what_the_server_said() {
         "{text}"
     );
 }
+
+#[test]
+fn the_reply_of_a_proxy_is_in_the_text_and_its_cause_in_the_source() {
+    let cause = TransportError::new(std::io::Error::other("HTTP status 403 a\x1bb"));
+    let error = Error::proxy(cause.clone().with_hint("ask the proxy's owner"));
+    let peer = Peer::host("mail.example.org", 587).through(Peer::host("proxy.test", 1080));
+    let error = error.with_peer(peer);
+    let text =
+        "mail.example.org:587 through proxy proxy.test:1080: at the proxy: HTTP status 403 a\\x1bb";
+    assert_eq!(error.to_string(), text);
+    assert_eq!(
+        format!("{error:#}"),
+        format!("{text} (ask the proxy's owner)")
+    );
+    assert!(core::error::Error::source(&error).is_none());
+    assert_eq!(error.hint(), Some("ask the proxy's owner"));
+    assert!(error.is_transient());
+    assert!(!Error::proxy(cause.clone().permanent()).is_transient());
+    assert!(!Error::connect(cause.permanent()).is_transient());
+    let timeout = Error::proxy_timeout();
+    assert!(timeout.is_transient() && timeout.hint().is_some());
+    assert_eq!(
+        timeout.to_string(),
+        "at the proxy: timed out waiting for the proxy to reach the server"
+    );
+}
+
+#[test]
+fn a_connection_whose_proxy_fails_sends_nothing_and_fails_all_messages_alike() {
+    let reports: [fn(&mut Connection); 2] = [
+        |connection| connection.handle_proxy_error(Time::ORIGIN, rejected()),
+        |connection| connection.handle_proxy_timeout(Time::ORIGIN),
+    ];
+    for security in [Security::Cleartext, Security::StartTls, Security::Implicit] {
+        for report in reports {
+            let config = Config::builder("client.test".parse().unwrap()).security(security);
+            let seed = crate::seed::Seed::from_bytes([7; 32]);
+            let mut connection = Connection::new(Arc::new(config.build().unwrap()), seed);
+            connection.claim_tls();
+            let message = "From: a@x.test\r\n\r\n";
+            let ids = [(); 2]
+                .map(|()| connection.submit(Mail::new("a@x.test", ["b@y.test"], message).unwrap()));
+            report(&mut connection);
+            let Poll::Ready(Err(error)) = connection.poll_ready() else {
+                panic!("it has failed");
+            };
+            assert_eq!(error.stage(), Stage::Proxy);
+            for id in ids {
+                let Poll::Ready(Ok(outcome)) = connection.poll_outcome(id) else {
+                    panic!("it has an outcome");
+                };
+                let status = outcome.recipients()[0].status();
+                assert_eq!(status, &RecipientStatus::NotSent(error.clone()));
+            }
+            assert!(connection.is_closed() && connection.poll_timeout().is_none());
+            assert!(connection.poll_transmit(Time::ORIGIN).is_none());
+            // Later reports change nothing.
+            connection.handle_proxy_error(Time::ORIGIN, rejected());
+            connection.handle_eof(Time::ORIGIN);
+            assert_eq!(connection.poll_ready(), Poll::Ready(Err(error)));
+        }
+    }
+}
