@@ -123,7 +123,7 @@ impl fmt::Display for ProxyError {
             ProxyErrorKind::Early => {
                 f.write_str("bytes were received before all that precedes them was sent")?;
             }
-            ProxyErrorKind::Closed => f.write_str("the proxy closed the connection")?,
+            ProxyErrorKind::Closed => f.write_str("the connection was closed")?,
         }
         match self.hint {
             Some(hint) if f.alternate() => write!(f, " ({hint})"),

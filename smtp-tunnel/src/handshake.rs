@@ -178,13 +178,13 @@ impl Handshake {
         if self.until.is_none_or(|until| now < until) {
             return None;
         }
-        let refusal = match &self.dialogue {
-            Dialogue::HttpConnect(dialogue) => dialogue.refusal(),
+        let rejection = match &self.dialogue {
+            Dialogue::HttpConnect(dialogue) => dialogue.rejection(),
             Dialogue::Socks5(_) | Dialogue::Header => None,
         };
-        match (&self.phase, refusal) {
+        match (&self.phase, rejection) {
             (Phase::Over, _) => None,
-            (_, Some(refusal)) => Some(refusal.into()),
+            (_, Some(rejection)) => Some(rejection.into()),
             (Phase::Draining(error), None) => Some(Failure::Error(error.clone())),
             (Phase::Active, None) => Some(Failure::Timeout),
         }
@@ -218,13 +218,13 @@ impl Handshake {
 
     /// The failure at the end of the input: what was known before, or this error.
     fn end_with(&self, error: TransportError) -> Option<Failure> {
-        let refusal = match &self.dialogue {
-            Dialogue::HttpConnect(dialogue) => dialogue.refusal(),
+        let rejection = match &self.dialogue {
+            Dialogue::HttpConnect(dialogue) => dialogue.rejection(),
             Dialogue::Socks5(_) | Dialogue::Header => None,
         };
-        match (&self.phase, refusal) {
+        match (&self.phase, rejection) {
             (Phase::Over, _) => None,
-            (_, Some(refusal)) => Some(refusal.into()),
+            (_, Some(rejection)) => Some(rejection.into()),
             (Phase::Draining(earlier), None) => Some(Failure::Error(earlier.clone())),
             (Phase::Active, None) => Some(Failure::Error(error)),
         }

@@ -92,7 +92,7 @@ impl HttpConnect {
             let end = input.iter().position(|byte| *byte == b'\n');
             let len = end.map_or(input.len(), |end| end.saturating_add(1));
             if len > room {
-                return Err(self.refusal().unwrap_or_else(too_long));
+                return Err(self.fault(too_long));
             }
             let (taken, rest) = input.split_at_checked(len).unwrap_or((*input, &[]));
             self.received = self.received.saturating_add(len);
@@ -110,10 +110,9 @@ impl HttpConnect {
 
     /// Handles a line without its end. Returns whether the tunnel is open.
     fn handle_line(&mut self, line: &[u8]) -> Result<bool, ProxyError> {
-        if line.iter().any(|byte| matches!(byte, b'\r' | b'\0')) {
-            return Err(malformed(line));
-        }
+        let is_valid = !line.iter().any(|byte| matches!(byte, b'\r' | b'\0'));
         match &mut self.state {
+            _ if !is_valid => return Err(self.fault(|| malformed(line))),
             State::ExpectStatusLine => {
                 let response = self.on_status_line(line)?;
                 self.state = State::ExpectFields(response);
@@ -121,19 +120,15 @@ impl HttpConnect {
             State::ExpectFields(response) if line.is_empty() => match response {
                 Response::Interim => self.state = State::ExpectStatusLine,
                 Response::Success => return Ok(true),
-                Response::LoginRequired { .. } => {
-                    return Err(self.refusal().unwrap_or_else(|| malformed(line)));
-                }
+                Response::LoginRequired { .. } => return Err(self.fault(|| malformed(line))),
             },
-            State::ExpectFields(response) => {
-                // A line that begins with white space continues the field before it.
-                if !line.starts_with(b" ") && !line.starts_with(b"\t") && !line.contains(&b':') {
-                    return Err(malformed(line));
-                }
-                if let Response::LoginRequired { schemes, .. } = response {
-                    schemes.read(line);
-                }
+            // A line that begins with white space continues the field before it.
+            State::ExpectFields(_) if line.starts_with(b" ") || line.starts_with(b"\t") => {}
+            State::ExpectFields(_) if !line.contains(&b':') => {
+                return Err(self.fault(|| malformed(line)));
             }
+            State::ExpectFields(Response::LoginRequired { schemes, .. }) => schemes.read(line),
+            State::ExpectFields(_) => {}
         }
         Ok(false)
     }
@@ -144,22 +139,22 @@ impl HttpConnect {
         let Some((status, reason)) = parse_status_line(line) else {
             return Err(malformed(line));
         };
-        let refusal = ProxyError::new(ProxyErrorKind::Http(status), self.of_status(status));
-        let refusal = refusal.with_text(reason);
+        let rejection = ProxyError::new(ProxyErrorKind::Http(status), self.of_status(status));
+        let rejection = rejection.with_text(reason);
         match status {
             // 101 answers `Upgrade`, which was not sent.
             100 | 102..=199 => Ok(Response::Interim),
             200..=299 => Ok(Response::Success),
             407 => Ok(Response::LoginRequired {
-                error: refusal,
+                error: rejection,
                 schemes: Schemes::default(),
             }),
-            _ => Err(refusal),
+            _ => Err(rejection),
         }
     }
 
-    /// The refusal whose header fields have not all arrived.
-    pub(crate) fn refusal(&self) -> Option<ProxyError> {
+    /// The rejection that is known, although its header fields have not all arrived.
+    pub(crate) fn rejection(&self) -> Option<ProxyError> {
         let State::ExpectFields(Response::LoginRequired { error, schemes }) = &self.state else {
             return None;
         };
@@ -173,9 +168,14 @@ impl HttpConnect {
         })
     }
 
+    /// The error of this response: what is known to be the reason, or this.
+    fn fault(&self, error: impl FnOnce() -> ProxyError) -> ProxyError {
+        self.rejection().unwrap_or_else(error)
+    }
+
     /// The error if the proxy closes the connection now.
     pub(crate) fn on_close(&self) -> ProxyError {
-        self.refusal().unwrap_or_else(|| {
+        self.fault(|| {
             let hint = (self.received == 0).then_some(
                 "it may not be an HTTP proxy, may expect TLS, or may not serve this client's address",
             );

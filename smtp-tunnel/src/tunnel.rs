@@ -32,7 +32,7 @@ use crate::proxy::Proxy;
 /// use smtp_tunnel::{Destination, Proxy, ProxyError, ProxyErrorKind, Tunnel};
 ///
 /// /// What the proxy replied, if it opened no tunnel.
-/// fn refusal(error: &Error) -> Option<&ProxyError> {
+/// fn reply(error: &Error) -> Option<&ProxyError> {
 ///     match error.kind() {
 ///         ErrorKind::Proxy(error) => error.get_ref().downcast_ref(),
 ///         _ => None,
@@ -51,7 +51,7 @@ use crate::proxy::Proxy;
 /// let Poll::Ready(Err(error)) = tunnel.smtp_mut().poll_ready() else { unreachable!() };
 /// assert_eq!(error.stage(), Stage::Proxy);
 /// assert_eq!(error.to_string(), "at the proxy: HTTP status 403 Forbidden");
-/// assert_eq!(refusal(&error).map(ProxyError::kind), Some(ProxyErrorKind::Http(403)));
+/// assert_eq!(reply(&error).map(ProxyError::kind), Some(ProxyErrorKind::Http(403)));
 /// assert!(!error.is_transient());
 /// # Ok(())
 /// # }
