@@ -119,6 +119,24 @@ pub fn text(len: usize) -> Vec<u8> {
     text
 }
 
+/// The same, with a dot at the start of one line in `every`.
+pub fn one_dotted_line_in(every: usize, len: usize) -> Vec<u8> {
+    let mut text = text(len);
+    let lines = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    // The first lines are the header section.
+    let starts: Vec<usize> = lines
+        .map(|(at, _)| at + 1)
+        .skip(every)
+        .step_by(every)
+        .collect();
+    for start in starts {
+        if let Some(first) = text.get_mut(start) {
+            *first = b'.';
+        }
+    }
+    text
+}
+
 /// A counter of the program's allocations.
 #[cfg(feature = "counting")]
 pub mod counting {

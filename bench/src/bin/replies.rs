@@ -1,7 +1,7 @@
 //! Reads replies, or scans and encodes content, a given number of times: to count instructions, or
 //! nanoseconds.
 //!
-//! `replies one|ehlo|text|dotted|memchr|memcpy COUNT`
+//! `replies one|ehlo|text|dotted|sparse|memchr|memcpy COUNT`
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -19,6 +19,7 @@ fn main() {
         .unwrap_or(1000);
     let text = match what.as_str() {
         "dotted" => Bytes::from(b".a line with a dot in front\r\n".repeat((1 << 20) / 29)),
+        "sparse" => Bytes::from(bench::one_dotted_line_in(97, 1 << 20)),
         _ => Bytes::from(bench::text(1 << 20)),
     };
     let rules = LineRules::new();
@@ -31,7 +32,7 @@ fn main() {
                 let (reply, _) = Reply::parse(black_box(bench::EHLO)).unwrap().unwrap();
                 drop(black_box(Capabilities::parse(&reply)));
             }
-            "text" | "dotted" => {
+            "text" | "dotted" | "sparse" => {
                 let facts = scan(black_box(&text), &rules).unwrap();
                 let mut encoder = Encoder::verified(&facts);
                 let mut rest = text.clone();
@@ -46,7 +47,7 @@ fn main() {
             }
             "memchr" => drop(black_box(memchr::memchr(0, black_box(&text)))),
             "memcpy" => black_box(&mut copy).copy_from_slice(black_box(&text)),
-            _ => panic!("one, ehlo, text, dotted, memchr or memcpy"),
+            _ => panic!("one, ehlo, text, dotted, sparse, memchr or memcpy"),
         }
     }
     let spent = begin.elapsed() / count.max(1);

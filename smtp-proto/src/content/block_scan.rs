@@ -23,6 +23,19 @@ pub(super) fn find_sound<const HIGH: bool, const BLOCK: usize>(bytes: &[u8]) -> 
     sound.then_some(dot)
 }
 
+/// Whether a dot follows an LF, which is one of the first `BLOCK` bytes of `bytes`; `None` unless
+/// another byte follows them.
+#[inline]
+pub(super) fn has_dot<const BLOCK: usize>(bytes: &[u8]) -> Option<bool> {
+    let lines: &[u8; BLOCK] = bytes.first_chunk()?;
+    let nexts: &[u8; BLOCK] = bytes.get(1..)?.first_chunk()?;
+    let mut dot = false;
+    for (byte, next) in lines.iter().zip(nexts) {
+        dot |= (*byte == b'\n') & (*next == b'.');
+    }
+    Some(dot)
+}
+
 /// The number of dots that [`find_sound`] found.
 pub(super) fn count_dots<const BLOCK: usize>(bytes: &[u8]) -> u64 {
     let Some((_, nexts, afters)) = side_by_side::<BLOCK>(bytes) else {

@@ -6,7 +6,9 @@ use core::mem;
 use bytes::{Buf, Bytes};
 
 use super::{
-    ContentError, ContentErrorKind, LineRules, ScanSummary, byte_len,
+    ContentError, ContentErrorKind, LineRules, ScanSummary,
+    block_scan::has_dot,
+    byte_len,
     line_scanner::{Dots, Insert, Line, State},
 };
 
@@ -293,7 +295,7 @@ impl DotStuffer {
         while let Some(room) = at_most.checked_sub(copy.len().saturating_add(1))
             && let near = rest.get(..room.min(SHORT)).unwrap_or(rest)
             && let Some((lines, behind)) =
-                before_dot(near).and_then(|len| rest.split_at_checked(len))
+                before_near_dot(near).and_then(|len| rest.split_at_checked(len))
         {
             if copy.is_empty() {
                 copy.reserve(at_most.min(COPY));
@@ -317,15 +319,34 @@ impl DotStuffer {
 /// The number of bytes before the first dot that follows an LF.
 fn before_dot(bytes: &[u8]) -> Option<usize> {
     let mut seen = 0_usize;
-    loop {
-        let rest = bytes.get(seen..)?;
-        seen = seen
-            .saturating_add(memchr::memchr(b'\n', rest)?)
-            .saturating_add(1);
+    // Where dots are dense, checking a block first is wasted time.
+    while seen < FEW {
+        seen = seen.saturating_add(after_line(bytes.get(seen..)?)?);
         if bytes.get(seen) == Some(&b'.') {
             return Some(seen);
         }
     }
+    while let Some(false) = has_dot::<BLOCK>(bytes.get(seen..)?) {
+        seen = seen.saturating_add(BLOCK);
+    }
+    let near = before_near_dot(bytes.get(seen..)?)?;
+    Some(seen.saturating_add(near))
+}
+
+/// The same, for a dot that is probably near.
+fn before_near_dot(bytes: &[u8]) -> Option<usize> {
+    let mut seen = 0_usize;
+    loop {
+        seen = seen.saturating_add(after_line(bytes.get(seen..)?)?);
+        if bytes.get(seen) == Some(&b'.') {
+            return Some(seen);
+        }
+    }
+}
+
+/// The number of bytes up to the first LF, which is included.
+fn after_line(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr(b'\n', bytes).map(|at| at.saturating_add(1))
 }
 
 fn check(
@@ -468,6 +489,12 @@ impl<'a, F: FnMut(Bytes)> ChunkWriter<'a, F> {
 
 /// The longest run that is cheaper to copy than to send as a piece of its own.
 const SHORT: usize = 512;
+
+/// The bytes in which a dot at the start of a line is looked for at once.
+const BLOCK: usize = 256;
+
+/// The bytes in which it is looked for line by line first.
+const FEW: usize = 256;
 
 /// The first capacity of a copy: some lines.
 const COPY: usize = 1024;
