@@ -1,6 +1,7 @@
 //! The tests of the client on smol and async-std, in one program: it is compiled and linked once.
 
 mod async_std_stream;
+mod conformance;
 
 adapter_tests::async_suite!();
 

@@ -1,6 +1,7 @@
 //! The client: construction, access, and the methods that wait.
 
 use std::pin::pin;
+use std::task::Poll;
 use std::{fmt, io};
 
 use smtp_driver::Driver;
@@ -145,6 +146,37 @@ impl<S, W: Wire> Client<S, W> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
+    /// Waits until a question to the connection has an answer. It is asked first, and again whenever
+    /// bytes or time have passed.
+    ///
+    /// The methods below ask the usual questions. This one is for others, such as an
+    /// [event](Connection::poll_event).
+    ///
+    /// ```
+    /// use std::task::Poll;
+    /// # use smtp_tokio::Client;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = smtp_test::MemoryServer::new(&smtp_test::Config::new());
+    /// # let connection = adapter_tests::common::wire(smtp_tokio::Security::Cleartext);
+    /// # let mut client = Client::from_stream(server, connection);
+    /// // Waits for the greeting, whatever it says.
+    /// client
+    ///     .drive(|connection| match connection.stats().bytes_received() {
+    ///         0 => Poll::Pending,
+    ///         _ => Poll::Ready(()),
+    ///     })
+    ///     .await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Cancel safe if `question` is: an answer is never lost, because the future ends with it.
+    pub async fn drive<T>(&mut self, question: impl FnMut(&mut Connection) -> Poll<T>) -> T {
+        self.driver.drive(question).await
+    }
+
     /// Waits until the server is ready for messages: after its greeting, and with TLS and
     /// authentication as configured.
     ///

@@ -1,6 +1,7 @@
 //! The tests of the client on tokio, in one program: it is compiled and linked once.
 
 mod clock;
+mod conformance;
 
 adapter_tests::async_suite!();
 

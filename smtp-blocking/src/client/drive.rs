@@ -10,8 +10,30 @@ use super::{Client, SHORTEST};
 use crate::Stream;
 
 impl<S: Stream, W: Wire> Client<S, W> {
-    /// Moves bytes until `question` has an answer.
-    pub(crate) fn drive<T>(&mut self, mut question: impl FnMut(&mut Connection) -> Poll<T>) -> T {
+    /// Moves bytes until a question to the connection has an answer. It is asked first, and again
+    /// whenever bytes or time have passed.
+    ///
+    /// Methods such as [`ready`](Self::ready) ask the usual questions. This one is for others, such
+    /// as an [event](Connection::poll_event).
+    ///
+    /// ```
+    /// use std::task::Poll;
+    /// # use smtp_blocking::Client;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = smtp_test::Server::start(smtp_test::Config::new())?;
+    /// # let connection = adapter_tests::common::wire(smtp_blocking::Security::Cleartext);
+    /// # let stream = std::net::TcpStream::connect(server.addr())?;
+    /// # let mut client = Client::from_stream(stream, connection);
+    /// // Waits for the greeting, whatever it says.
+    /// client.drive(|connection| match connection.stats().bytes_received() {
+    ///     0 => Poll::Pending,
+    ///     _ => Poll::Ready(()),
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn drive<T>(&mut self, mut question: impl FnMut(&mut Connection) -> Poll<T>) -> T {
         let mut now = None;
         loop {
             if let Poll::Ready(answer) = question(self.wire.smtp_mut()) {
