@@ -60,6 +60,7 @@
 //! | accept many messages for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |
 //! | run SCRAM, correctly and with defects | [`Config::mechanisms`], [`Scram`] and [`ScramDefect`] |
 //! | serve TLS, with valid and invalid certificates | [`Tls`] and [`Defect`] |
+//! | be reached through SOCKS5 or HTTP CONNECT | [`Proxy`] and [`Server::behind_proxy`] |
 //! | inspect messages, transcripts, round trips, violations | [`Log`], [`StoredMail`], [`Session`], [`Violation`] |
 //! | test without threads, sockets and time | [`MemoryServer`], also with tokio and futures-io by features |
 //! | make single reads and writes fail, or move one byte | [`Faulty`] and [`Plan`] |
@@ -85,6 +86,7 @@
 mod action;
 mod credentials;
 mod peer;
+mod proxy;
 mod record;
 mod tls;
 pub mod xtext;
@@ -118,6 +120,7 @@ pub use machine::Machine;
 pub use memory::MemoryServer;
 pub use peer::{Output, Peer, Split, TlsInfo};
 pub use pipe::{Pipe, pipe};
+pub use proxy::{Proxy, ProxyPeer};
 pub use record::{Parameter, Recipient, Rule, Session, StoredMail, Violation};
 pub use script::{Mismatch, Player, Report, Script, ScriptError};
 pub use serve::serve;

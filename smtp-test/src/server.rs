@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Config, Log, Machine, Peer, Session, StoredMail, TlsPeer, serve::serve_with};
+use crate::{
+    Config, Log, Machine, Peer, Proxy, Session, StoredMail, Tls, TlsPeer, serve::serve_with,
+};
 use stream::{Address, Listener, Stream};
 
 /// A server in this process, with threads and real sockets on the loopback interface or in the file
@@ -71,6 +73,46 @@ impl Server {
     #[cfg(unix)]
     pub fn start_unix(config: Config, path: impl AsRef<Path>) -> io::Result<Self> {
         Self::run_config(Listener::unix(path.as_ref())?, config)
+    }
+
+    /// Starts a server that is reached through a proxy: [`addr`](Self::addr) is that of the proxy.
+    ///
+    /// With `tls`, the proxy is reached by TLS; that to the server is a matter of `config`.
+    ///
+    /// ```
+    /// use smtp_test::{Config, Proxy, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let proxy = Proxy::socks5().login("alice", "secret");
+    /// let server = Server::behind_proxy(&proxy, None, Config::new())?;
+    /// // The program under test connects to `server.addr()` as to its proxy, and asks for any host.
+    /// # let _ = server;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If no port can be bound.
+    pub fn behind_proxy(proxy: &Proxy, tls: Option<&Tls>, config: Config) -> io::Result<Self> {
+        let log = Log::new();
+        let idle_limit = config.idle_limit;
+        let config = Arc::new(config);
+        let peers = {
+            let (log, tls) = (log.clone(), tls.map(Tls::server_config));
+            let proxy = match tls {
+                Some(_) => proxy.clone().in_tls(),
+                None => proxy.clone(),
+            };
+            move |_| -> Box<dyn Peer> {
+                let peer = proxy.peer(peer(Arc::clone(&config), &log));
+                match &tls {
+                    Some(tls) => Box::new(TlsPeer::new(peer, Arc::clone(tls))),
+                    None => Box::new(peer),
+                }
+            }
+        };
+        let socket = Listener::tcp(Ipv4Addr::LOCALHOST.into())?;
+        Self::run(socket, idle_limit, log, peers)
     }
 
     /// Starts a server whose connections, counted from 1, are served by the peers that `make`
