@@ -22,12 +22,15 @@ pub fn url(input: &[u8]) {
     let shown = format!("{printed} {endpoint:?}");
     assert!(!shown.contains(CANARY), "I9: {shown}");
     let again = printed.replace(":***@", &format!(":{CANARY}@"));
+    // That of the proxy.
+    let again = again.replace(":***%40", &format!(":{CANARY}%40"));
     let again = parse(&again).unwrap_or_else(|| panic!("{url} is printed as {printed}"));
     assert_eq!(again.to_string(), printed, "{url}");
     let facts = |endpoint: &Endpoint| {
         let path = endpoint.unix_path().map(ToOwned::to_owned);
         let server = (endpoint.host().to_owned(), endpoint.port(), path);
-        (server, endpoint.security(), *endpoint.timeouts())
+        let proxy = endpoint.proxy().map(ToString::to_string);
+        (server, endpoint.security(), *endpoint.timeouts(), proxy)
     };
     assert_eq!(facts(&again), facts(&endpoint), "{url}");
 }
@@ -45,6 +48,7 @@ fn parse(url: &str) -> Option<Endpoint> {
         }
     };
     assert!(!format!("{builder:?}").contains(CANARY), "I9: {builder:?}");
+    let builder = builder.proxy_tls(trusted());
     match builder.clone().tls(trusted()).build() {
         Ok(endpoint) => Some(endpoint),
         // The URL pins a key.

@@ -3,6 +3,7 @@
 mod attempts;
 mod builder;
 mod host;
+mod proxy;
 mod race;
 mod url;
 
@@ -14,14 +15,17 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{Config, Mail, Peer, Protocol, Security, Timeouts};
+use smtp_tunnel::ProxyHeader;
 
 use crate::tls::TlsConfig;
 
 use self::builder::Server;
+use self::proxy::Route;
 
 pub use self::attempts::{Attempts, Target};
 pub use self::builder::{EndpointBuilder, EndpointError};
 pub use self::host::HostErrorKind;
+pub use self::proxy::{ProxyServer, ProxyServerError};
 pub use self::url::{UrlError, UrlErrorKind, UrlPart};
 
 /// A server and how to connect to it: host and port or Unix socket, security, credentials, trust,
@@ -60,6 +64,8 @@ struct Inner {
     /// Connections come from this address.
     local: Option<IpAddr>,
     peer: Peer,
+    proxy: Option<Arc<Route>>,
+    proxy_header: Option<ProxyHeader>,
     name: ServerName<'static>,
     /// With the client name that is used unless an attempt has a better one.
     config: Arc<Config>,
@@ -194,15 +200,51 @@ impl Endpoint {
         Self(Arc::new(inner))
     }
 
-    /// The host to resolve: as the user typed it, without the brackets of an IPv6 address, and with
-    /// A-labels in place of U-labels. That of a [Unix socket](Self::unix) is `localhost`.
+    /// The host of the server: as the user typed it, without the brackets of an IPv6 address, and
+    /// with A-labels in place of U-labels. That of a [Unix socket](Self::unix) is `localhost`.
     pub fn host(&self) -> &str {
         &self.0.host
     }
 
-    /// The port; 0 for a [Unix socket](Self::unix).
+    /// The port of the server; 0 for a [Unix socket](Self::unix).
     pub fn port(&self) -> u16 {
         self.0.port
+    }
+
+    /// The host to resolve and connect to: that of the [proxy](EndpointBuilder::proxy) if there is
+    /// one, else [`host`](Self::host).
+    ///
+    /// ```
+    /// use smtp_rustls::{Endpoint, ProxyServer};
+    ///
+    /// # fn main() -> Result<(), smtp_rustls::EndpointError> {
+    /// let direct = Endpoint::starttls("mail.example.org").build()?;
+    /// assert_eq!((direct.connect_host(), direct.connect_port()), ("mail.example.org", 587));
+    /// let proxy = ProxyServer::socks5("proxy.example.net");
+    /// let proxied = Endpoint::starttls("mail.example.org").proxy(proxy).build()?;
+    /// assert_eq!((proxied.connect_host(), proxied.connect_port()), ("proxy.example.net", 1080));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_host(&self) -> &str {
+        self.0
+            .proxy
+            .as_ref()
+            .map_or(&self.0.host, |route| &route.host)
+    }
+
+    /// The port to connect to: that of the [proxy](EndpointBuilder::proxy) if there is one, else
+    /// [`port`](Self::port).
+    pub fn connect_port(&self) -> u16 {
+        self.0
+            .proxy
+            .as_ref()
+            .map_or(self.0.port, |route| route.port)
+    }
+
+    /// The proxy through which the server is reached.
+    pub fn proxy(&self) -> Option<&ProxyServer> {
+        self.0.proxy.as_ref().map(|route| &route.server)
     }
 
     /// The path, if the endpoint is a [Unix socket](Self::unix).
@@ -216,7 +258,8 @@ impl Endpoint {
         self.0.local
     }
 
-    /// The server by host and port, or by its path, as errors name it.
+    /// The server by host and port, or by its path, as errors name it; with the proxy, if there is
+    /// one.
     pub fn peer(&self) -> Peer {
         self.0.peer.clone()
     }
@@ -238,6 +281,7 @@ impl fmt::Debug for Endpoint {
             .field("host", &self.0.host)
             .field("port", &self.0.port)
             .field("path", &self.0.path)
+            .field("proxy", &self.proxy())
             .field("config", &self.0.config)
             .finish_non_exhaustive()
     }

@@ -13,6 +13,8 @@ pub(crate) enum TlsStart {
     Implicit,
     /// With the reply to STARTTLS.
     StartTls,
+    /// Implicitly, to a proxy.
+    Proxy,
 }
 
 /// What is known when TLS fails.
@@ -35,6 +37,10 @@ pub(crate) fn for_error(error: &Error, known: &Circumstances<'_>) -> Option<&'st
         Error::InvalidCertificate(fault) => (known.seen.into_iter().flat_map(Seen::chain))
             .enumerate()
             .find_map(|(at, certificate)| of_certificate(certificate, at == 0, fault, known))
+            .or_else(|| match known.start {
+                TlsStart::Proxy => for_certificate_of_proxy(fault),
+                _ => None,
+            })
             .or_else(|| for_certificate(fault)),
         Error::AlertReceived(alert) => for_alert(*alert, known),
         Error::PeerIncompatible(_) => Some(NOTHING_IN_COMMON),
@@ -43,6 +49,9 @@ pub(crate) fn for_error(error: &Error, known: &Circumstances<'_>) -> Option<&'st
             TlsStart::StartTls => {
                 "the server continued in cleartext after its reply to STARTTLS: it is broken, or an \
                  attacker is tampering with the connection"
+            }
+            TlsStart::Proxy => {
+                "the proxy speaks cleartext on this port: use `ProxyServer::http`, or http://"
             }
         }),
         _ => None,
@@ -98,6 +107,24 @@ pub(crate) fn for_truncation(start: TlsStart) -> &'static str {
         TlsStart::StartTls => {
             "the server may have a problem with its own certificate: check its log"
         }
+        TlsStart::Proxy => {
+            "the proxy may speak cleartext on this port: if so, use `ProxyServer::http`, or http://"
+        }
+    }
+}
+
+/// The hint for the certificate of a proxy, where that for the certificate of a server misleads.
+fn for_certificate_of_proxy(fault: &CertificateError) -> Option<&'static str> {
+    use CertificateError as C;
+    match fault {
+        C::UnknownIssuer | C::BadSignature => Some(
+            "no trusted authority signed the proxy's certificate: add a private authority to a `TlsConfig`, \
+             and pass it to `EndpointBuilder::proxy_tls`",
+        ),
+        C::NotValidForName | C::NotValidForNameContext { .. } => Some(
+            "the proxy's certificate is for another name: name the proxy by one in its certificate",
+        ),
+        _ => None,
     }
 }
 

@@ -112,10 +112,11 @@ mod watch;
 
 pub use rustls;
 pub use smtp_proto as proto;
+pub use smtp_tunnel as tunnel;
 
 pub use crate::endpoint::{
-    Attempts, Endpoint, EndpointBuilder, EndpointError, HostErrorKind, Target, UrlError,
-    UrlErrorKind, UrlPart,
+    Attempts, Endpoint, EndpointBuilder, EndpointError, HostErrorKind, ProxyServer,
+    ProxyServerError, Target, UrlError, UrlErrorKind, UrlPart,
 };
 pub use crate::session::Session;
 pub use crate::tls::{TlsConfig, TlsConfigBuilder, TlsError};

@@ -1,13 +1,18 @@
 //! An SMTP connection with TLS layered below it.
 
+mod direct;
+mod tls_tunnel;
+
 use std::fmt;
 
 use rustls::pki_types::ServerName;
-use smtp_proto::{Connection, Security, Time, Transmit, TransportError, Wire};
+use smtp_proto::{Connection, Time, Transmit, TransportError, Wire};
+use smtp_tunnel::{Destination, Proxy, ProxyHeader, Tunnel};
 
-use crate::hint::TlsStart;
 use crate::tls::TlsConfig;
-use crate::tls_stream::TlsStream;
+
+use self::direct::Direct;
+use self::tls_tunnel::TlsTunnel;
 
 /// A [`Connection`] with TLS below it, where its [`Security`] asks for TLS.
 ///
@@ -25,6 +30,9 @@ use crate::tls_stream::TlsStream;
 ///   marks its own end: a message is accepted if its final reply arrived whole, and in doubt if
 ///   that reply was cut, also by an attacker.
 /// * An idle session holds no buffer.
+/// * The session of an endpoint with a [proxy](crate::EndpointBuilder::proxy) begins with the
+///   dialogue with the proxy, inside TLS of its own where the proxy is reached by TLS. When the
+///   tunnel is open, everything is as without it.
 ///
 /// ```
 /// use std::task::Poll;
@@ -52,29 +60,34 @@ use crate::tls_stream::TlsStream;
 /// # }
 /// ```
 pub struct Session {
-    connection: Connection,
-    layer: Layer,
+    route: Route,
 }
 
-/// What is between the connection and the transport.
-enum Layer {
-    /// Nothing. TLS begins with these parameters when the dialogue reaches that point.
-    Cleartext(Option<TlsParameters>),
-    /// Nothing yet: TLS begins when the session is driven. Handshake state is created lazily, so
-    /// that an unused session does not consume a resumption ticket.
-    Pending(TlsParameters),
-    /// TLS, from its first byte to its last.
-    Tls(Box<TlsStream>),
-    /// TLS could not be begun. The connection has not received the error yet.
-    Failed(TransportError),
+/// What is between a connection with its TLS and the transport.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most sessions are direct, and must not cost more for the others"
+)]
+enum Route {
+    /// Nothing.
+    Direct(Direct),
+    /// A proxy, a header of the PROXY protocol, or both.
+    Tunnel(Box<Tunneled>),
+    /// TLS to the proxy.
+    TlsTunnel(Box<TlsTunnel>),
 }
 
-/// What is needed to begin TLS.
-struct TlsParameters {
-    tls: TlsConfig,
-    name: ServerName<'static>,
-    start: TlsStart,
+/// How a session reaches its server through a proxy.
+pub(crate) struct Via {
+    pub(crate) proxy: Proxy,
+    /// TLS to the proxy, and the name for which the proxy's certificate must be valid.
+    pub(crate) tls: Option<(TlsConfig, ServerName<'static>)>,
+    pub(crate) destination: Destination,
 }
+
+/// The tunnel through a proxy, and the header of the PROXY protocol in it. Either is open from the
+/// beginning if the route has none.
+type Tunneled = Tunnel<Tunnel<Direct>>;
 
 impl Session {
     /// A session that begins TLS when the [`Security`] of the connection asks for it.
@@ -102,20 +115,7 @@ impl Session {
         tls: impl Into<TlsConfig>,
         name: ServerName<'static>,
     ) -> Self {
-        let parameters = TlsParameters {
-            tls: tls.into(),
-            name,
-            start: TlsStart::Implicit,
-        };
-        let mut session = Self {
-            connection,
-            layer: Layer::Cleartext(Some(parameters)),
-        };
-        session.upgrade();
-        if let Layer::Cleartext(Some(parameters)) = &mut session.layer {
-            parameters.start = TlsStart::StartTls;
-        }
-        session
+        Direct::new(connection, tls.into(), name).into()
     }
 
     /// A session in cleartext, for a connection with [`Security::Cleartext`].
@@ -137,142 +137,110 @@ impl Session {
     /// # }
     /// ```
     pub fn cleartext(connection: Connection) -> Self {
-        Self {
-            connection,
-            layer: Layer::Cleartext(None),
-        }
+        Direct::cleartext(connection).into()
     }
 
     /// A session that fails with this error when it is driven.
     pub(crate) fn failed(connection: Connection, error: TransportError) -> Self {
+        Direct::failed(connection, error).into()
+    }
+
+    /// The same session, which begins with a header of the PROXY protocol, a dialogue with a proxy,
+    /// or the header inside the tunnel of the proxy.
+    pub(crate) fn via(self, header: Option<&ProxyHeader>, proxy: Option<&Via>) -> Self {
+        let direct = match self.route {
+            Route::Direct(direct) if header.is_some() || proxy.is_some() => direct,
+            route => return Self { route },
+        };
+        let inside = match header {
+            Some(header) => Tunnel::with_header(direct, header),
+            None => Tunnel::direct(direct),
+        };
+        let route = match proxy {
+            None => Route::Tunnel(Box::new(Tunnel::direct(inside))),
+            Some(Via {
+                proxy,
+                tls,
+                destination,
+            }) => {
+                let tunnel = Tunnel::new(inside, proxy, destination.clone());
+                match tls {
+                    None => Route::Tunnel(Box::new(tunnel)),
+                    Some((tls, name)) => {
+                        let tunnel = TlsTunnel::new(tunnel, tls.clone(), name.clone());
+                        Route::TlsTunnel(Box::new(tunnel))
+                    }
+                }
+            }
+        };
+        Self { route }
+    }
+}
+
+impl From<Direct> for Session {
+    fn from(direct: Direct) -> Self {
         Self {
-            connection,
-            layer: Layer::Failed(error),
+            route: Route::Direct(direct),
         }
     }
+}
 
-    /// Makes TLS pending if the dialogue has reached that point.
-    fn upgrade(&mut self) {
-        let Layer::Cleartext(parameters) = &mut self.layer else {
-            return;
-        };
-        if self.connection.wants_tls()
-            && let Some(parameters) = parameters.take()
-        {
-            self.connection.claim_tls();
-            self.layer = Layer::Pending(parameters);
+/// Calls a method of the wire that the driver reaches.
+macro_rules! outermost {
+    ($session:expr, $wire:ident => $call:expr) => {
+        match $session {
+            Route::Direct($wire) => $call,
+            Route::Tunnel($wire) => $call,
+            Route::TlsTunnel($wire) => $call,
         }
-    }
-
-    /// Begins TLS if it is pending, or reports to the connection that it could not be begun.
-    fn begin(&mut self, now: Time) {
-        let begun = match &mut self.layer {
-            Layer::Cleartext(_) | Layer::Tls(_) => return,
-            Layer::Pending(parameters) => {
-                let is_required = self.connection.security() != Security::Opportunistic;
-                // Starts the time limit of the handshake. The upgrade is taken again when that is
-                // done.
-                _ = self.connection.begin_tls(now);
-                let level = parameters.tls.level(is_required);
-                TlsStream::new(level, parameters.name.clone(), parameters.start)
-            }
-            Layer::Failed(error) => Err(error.clone()),
-        };
-        self.layer = match begun {
-            Ok(stream) => Layer::Tls(Box::new(stream)),
-            Err(error) => {
-                self.connection.handle_read_error(now, error);
-                Layer::Cleartext(None)
-            }
-        };
-    }
+    };
 }
 
 impl Wire for Session {
     fn handle_input(&mut self, now: Time, input: &[u8]) {
-        self.begin(now);
-        match &mut self.layer {
-            Layer::Tls(stream) => stream.handle_input(&mut self.connection, now, input),
-            // The connection fails on input after the reply to STARTTLS, so none is left for TLS.
-            _ => self.connection.handle_input(now, input),
-        }
-        self.upgrade();
+        outermost!(&mut self.route, wire => wire.handle_input(now, input));
     }
 
     fn handle_eof(&mut self, now: Time) {
-        self.begin(now);
-        match &mut self.layer {
-            Layer::Tls(stream) => stream.handle_eof(&mut self.connection, now),
-            _ => self.connection.handle_eof(now),
-        }
+        outermost!(&mut self.route, wire => wire.handle_eof(now));
     }
 
     fn handle_sent(&mut self, now: Time, count: usize) {
-        match &mut self.layer {
-            Layer::Tls(stream) => stream.handle_sent(&mut self.connection, now, count),
-            _ => self.connection.handle_sent(now, count),
-        }
+        outermost!(&mut self.route, wire => wire.handle_sent(now, count));
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        self.begin(now);
-        match &mut self.layer {
-            Layer::Tls(stream) => stream.handle_timeout(&mut self.connection, now),
-            _ => self.connection.handle_timeout(now),
-        }
+        outermost!(&mut self.route, wire => wire.handle_timeout(now));
     }
 
     fn handle_read_error(&mut self, now: Time, error: TransportError) {
-        self.begin(now);
-        match &mut self.layer {
-            Layer::Tls(stream) => stream.handle_read_error(&mut self.connection, now, error),
-            _ => self.connection.handle_read_error(now, error),
-        }
+        outermost!(&mut self.route, wire => wire.handle_read_error(now, error));
     }
 
     fn handle_write_error(&mut self, now: Time, error: TransportError) {
-        self.begin(now);
-        match &mut self.layer {
-            Layer::Tls(stream) => stream.handle_write_error(&mut self.connection, now, error),
-            _ => self.connection.handle_write_error(now, error),
-        }
+        outermost!(&mut self.route, wire => wire.handle_write_error(now, error));
     }
 
     fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
-        self.begin(now);
-        match &mut self.layer {
-            Layer::Tls(stream) => stream.poll_transmit(&mut self.connection, now),
-            _ => self.connection.poll_transmit(now),
-        }
+        outermost!(&mut self.route, wire => wire.poll_transmit(now))
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        match &self.layer {
-            Layer::Tls(stream) => stream.poll_timeout(&self.connection),
-            _ => self.connection.poll_timeout(),
-        }
+        outermost!(&self.route, wire => wire.poll_timeout())
     }
 
     fn smtp_mut(&mut self) -> &mut Connection {
-        &mut self.connection
+        outermost!(&mut self.route, wire => wire.smtp_mut())
     }
 
     fn smtp(&self) -> &Connection {
-        &self.connection
+        outermost!(&self.route, wire => wire.smtp())
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let layer: &dyn fmt::Debug = match &self.layer {
-            Layer::Cleartext(_) | Layer::Pending(_) => &"cleartext",
-            Layer::Tls(stream) => stream,
-            Layer::Failed(error) => error,
-        };
-        f.debug_struct("Session")
-            .field("connection", &self.connection)
-            .field("layer", layer)
-            .finish()
+        outermost!(&self.route, wire => wire.fmt(f))
     }
 }
 

@@ -1,5 +1,5 @@
 //! One TLS connection from its first byte to its last: rustls, its unsent output, and what it
-//! reports to the SMTP connection.
+//! reports to the wire inside it.
 //!
 //! ```text
 //! Handshake ──▶ Open ──▶ Over
@@ -7,6 +7,7 @@
 //!     └──────────┴─▶ Failing   (until the alert is out)
 //! ```
 
+mod carried;
 mod output;
 mod peer_check;
 
@@ -18,7 +19,7 @@ use std::time::Duration;
 use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, SignatureScheme};
-use smtp_proto::{Connection, Time, Transmit, TransportError};
+use smtp_proto::{Time, Transmit, TransportError};
 
 use crate::hint::{self, Circumstances, TlsStart};
 use crate::names;
@@ -26,10 +27,12 @@ use crate::record::RecordTracker;
 use crate::tls::Level;
 use crate::tls_info;
 
+pub(crate) use self::carried::Carried;
+
 use self::output::Output;
 use self::peer_check::PeerCheck;
 
-/// The TLS connection below one SMTP connection.
+/// A TLS connection below a wire: below the SMTP connection, if TLS is to the server.
 pub(crate) struct TlsStream {
     rustls: ClientConnection,
     config: Arc<ClientConfig>,
@@ -50,7 +53,7 @@ pub(crate) struct TlsStream {
 enum Phase {
     Handshake,
     Open,
-    /// TLS has failed. The connection receives the error when the alert is sent, or at `until`.
+    /// TLS has failed. The wire receives the error when the alert is sent, or at `until`.
     Failing {
         error: TransportError,
         until: Time,
@@ -97,12 +100,7 @@ impl TlsStream {
         })
     }
 
-    pub(crate) fn handle_input(
-        &mut self,
-        connection: &mut Connection,
-        now: Time,
-        mut input: &[u8],
-    ) {
+    pub(crate) fn handle_input(&mut self, wire: &mut impl Carried, now: Time, mut input: &[u8]) {
         // After our `close_notify`, input is discarded.
         let listens =
             matches!(self.phase, Phase::Handshake | Phase::Open) && self.write != WriteState::Rest;
@@ -111,136 +109,136 @@ impl TlsStream {
         }
         self.first = self.first.or_else(|| input.first().copied());
         self.records.advance(input);
-        let (count, plaintext) = (input.len(), connection.stats().bytes_received());
+        let (count, plaintext) = (input.len(), wire.smtp().stats().bytes_received());
         while !input.is_empty() {
             if let Err(error) = self.rustls.read_tls(&mut input) {
-                return self.fail(connection, now, error.into());
+                return self.fail(wire, now, error.into());
             }
             let rustls = &mut self.rustls;
             let processed = self.peer.watch(|| rustls.process_new_packets());
             // Before the error: whole records before the invalid one count.
-            self.establish(connection, now);
-            self.deliver(connection, now);
+            self.establish(wire, now);
+            self.deliver(wire, now);
             match processed {
                 Ok(state) if state.peer_has_closed() => {
                     self.phase = Phase::Over;
-                    return connection.handle_eof(now);
+                    return wire.handle_eof(now);
                 }
                 Ok(_) => {}
                 Err(error) => {
                     let hint = hint::for_error(&error, &self.circumstances());
                     let error = TransportError::new(names::bounded(error));
                     let error = hint.into_iter().fold(error, TransportError::with_hint);
-                    return self.fail(connection, now, error);
+                    return self.fail(wire, now, error);
                 }
             }
         }
-        if connection.stats().bytes_received() != plaintext {
+        if wire.smtp().stats().bytes_received() != plaintext {
             self.without_plaintext = 0;
         } else if self.without_plaintext.saturating_add(count) > MAX_WITHOUT_PLAINTEXT {
             let text = "the server sends TLS records without end and without data";
             let error = io::Error::new(io::ErrorKind::InvalidData, text);
-            return self.fail(connection, now, error.into());
+            return self.fail(wire, now, error.into());
         } else {
             self.without_plaintext = self.without_plaintext.saturating_add(count);
         }
-        if self.output.is_empty() && connection.is_idle() {
+        if self.output.is_empty() && wire.smtp().is_idle() {
             self.output = Output::default();
         }
     }
 
-    pub(crate) fn handle_eof(&mut self, connection: &mut Connection, now: Time) {
+    pub(crate) fn handle_eof(&mut self, wire: &mut impl Carried, now: Time) {
         match self.phase {
             Phase::Handshake => {
-                let error = truncated("the server closed the connection during the TLS handshake");
+                let error = truncated(match self.start {
+                    TlsStart::Proxy => "the proxy closed the connection during the TLS handshake",
+                    _ => "the server closed the connection during the TLS handshake",
+                });
                 let error = error.with_hint(hint::for_truncation(self.start));
-                self.end_with(connection, now, error);
+                self.end_with(wire, now, error);
             }
             Phase::Open if self.records.is_cut() => {
                 let error = truncated("the connection ended in the middle of a TLS record");
-                self.end_with(connection, now, error);
+                self.end_with(wire, now, error);
             }
             // Without `close_notify`, an attacker may have ended the stream. That cannot forge a
             // reply: a reply marks its own end, so each is either whole or missing.
             Phase::Open => {
                 self.phase = Phase::Over;
-                connection.handle_eof(now);
+                wire.handle_eof(now);
             }
-            Phase::Failing { .. } => self.report(connection, now),
+            Phase::Failing { .. } => self.report(wire, now),
             Phase::Over => {}
         }
     }
 
-    pub(crate) fn handle_sent(&mut self, connection: &mut Connection, now: Time, count: usize) {
+    pub(crate) fn handle_sent(&mut self, wire: &mut impl Carried, now: Time, count: usize) {
         if !self.output.advance(count) {
-            // More than was transmitted. The connection transmitted less as well, and reports the
+            // More than was transmitted. The wire transmitted less as well, and reports the
             // misuse.
-            return connection.handle_sent(now, usize::MAX);
+            return wire.handle_sent(now, usize::MAX);
         }
         while let Some(plaintext) = self.output.next_sent() {
-            connection.handle_sent(now, plaintext);
+            wire.handle_sent(now, plaintext);
         }
         if self.output.is_sent() {
             self.output.clear_sent();
-            self.report(connection, now);
+            self.report(wire, now);
         }
     }
 
-    pub(crate) fn handle_timeout(&mut self, connection: &mut Connection, now: Time) {
+    pub(crate) fn handle_timeout(&mut self, wire: &mut impl Carried, now: Time) {
         match self.phase {
             Phase::Failing { .. } => {
-                if self
-                    .poll_timeout(connection)
-                    .is_some_and(|until| now >= until)
-                {
-                    self.report(connection, now);
+                if self.poll_timeout(wire).is_some_and(|until| now >= until) {
+                    self.report(wire, now);
                 }
             }
-            _ => connection.handle_timeout(now),
+            _ => wire.handle_timeout(now),
         }
     }
 
     pub(crate) fn handle_read_error(
         &mut self,
-        connection: &mut Connection,
+        wire: &mut impl Carried,
         now: Time,
         error: TransportError,
     ) {
         self.write = WriteState::Nothing;
         match self.phase {
-            Phase::Failing { .. } => self.report(connection, now),
+            Phase::Failing { .. } => self.report(wire, now),
             // A close that arrives before this side's bytes are read is a reset.
             Phase::Handshake if is_reset(&error) => {
                 let error = error.with_hint(hint::for_truncation(self.start));
-                self.end_with(connection, now, error);
+                self.end_with(wire, now, error);
             }
-            _ => self.end_with(connection, now, error),
+            _ => self.end_with(wire, now, error),
         }
     }
 
     pub(crate) fn handle_write_error(
         &mut self,
-        connection: &mut Connection,
+        wire: &mut impl Carried,
         now: Time,
         error: TransportError,
     ) {
         self.write = WriteState::Nothing;
         match self.phase {
-            Phase::Failing { .. } => self.report(connection, now),
-            _ => connection.handle_write_error(now, error),
+            Phase::Failing { .. } => self.report(wire, now),
+            _ => wire.handle_write_error(now, error),
         }
     }
 
     pub(crate) fn poll_transmit(
         &mut self,
-        connection: &mut Connection,
+        wire: &mut impl Carried,
         now: Time,
     ) -> Option<Transmit<'_>> {
         match self.phase {
-            Phase::Open => self.encrypt(connection, now),
+            Phase::Open => self.encrypt(wire, now),
             Phase::Handshake | Phase::Failing { .. } | Phase::Over => {}
         }
-        if self.write == WriteState::Anything && connection.is_closed() {
+        if self.write == WriteState::Anything && wire.is_done(now) {
             self.close();
         }
         if self.write == WriteState::Nothing {
@@ -252,15 +250,12 @@ impl TlsStream {
             .map(Transmit::from)
     }
 
-    pub(crate) fn poll_timeout(&self, connection: &Connection) -> Option<Time> {
+    pub(crate) fn poll_timeout(&self, wire: &impl Carried) -> Option<Time> {
         let until = match self.phase {
             Phase::Failing { until, .. } => Some(until),
             _ => None,
         };
-        [until, connection.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [until, wire.poll_timeout()].into_iter().flatten().min()
     }
 
     #[cfg(test)]
@@ -268,17 +263,17 @@ impl TlsStream {
         self.output.capacity()
     }
 
-    /// Completes the upgrade of the connection when the handshake is done.
-    fn establish(&mut self, connection: &mut Connection, now: Time) {
+    /// Reports to the wire that the handshake is done, when it is.
+    fn establish(&mut self, wire: &mut impl Carried, now: Time) {
         if !matches!(self.phase, Phase::Handshake) || self.rustls.is_handshaking() {
             return;
         }
         self.phase = Phase::Open;
         let verification = self.peer.finish(&self.rustls, &self.config);
-        if let Ok(upgrade) = connection.begin_tls(now) {
+        wire.handle_secured(now, || {
             let info = tls_info::gather(&self.rustls, self.config.require_ems);
-            upgrade.complete(now, info.with_verification(verification));
-        }
+            info.with_verification(verification)
+        });
     }
 
     fn circumstances(&self) -> Circumstances<'_> {
@@ -293,29 +288,29 @@ impl TlsStream {
         }
     }
 
-    /// Passes the decrypted plaintext to the connection.
-    fn deliver(&mut self, connection: &mut Connection, now: Time) {
+    /// Passes the decrypted plaintext to the wire.
+    fn deliver(&mut self, wire: &mut impl Carried, now: Time) {
         let mut buffer = [0; READ_LEN];
         while let Ok(count) = self.rustls.reader().read(&mut buffer)
             && let Some(plaintext @ [_, ..]) = buffer.get(..count)
         {
-            connection.handle_input(now, plaintext);
+            wire.handle_input(now, plaintext);
         }
     }
 
-    /// Encrypts the output of the connection, after the pending output of rustls, so that both are
+    /// Encrypts the output of the wire, after the pending output of rustls, so that both are
     /// sent together.
-    fn encrypt(&mut self, connection: &mut Connection, now: Time) {
+    fn encrypt(&mut self, wire: &mut impl Carried, now: Time) {
         if self.output.has_unacked() {
             return;
         }
         self.collect();
-        let Some(transmit) = connection.poll_transmit(now) else {
+        let Some(transmit) = wire.poll_transmit(now) else {
             return;
         };
         let written = transmit.with_io_slices(|slices| self.write_records(slices, transmit.len()));
         if let Err(error) = written {
-            self.fail(connection, now, error.into());
+            self.fail(wire, now, error.into());
         }
     }
 
@@ -349,7 +344,7 @@ impl TlsStream {
         }
     }
 
-    /// Sends `close_notify` on a connection that is closed.
+    /// Sends `close_notify` after the last output of a wire that is done.
     fn close(&mut self) {
         if self.rustls.is_handshaking() {
             self.write = WriteState::Nothing;
@@ -359,31 +354,31 @@ impl TlsStream {
         }
     }
 
-    /// Fails. The connection receives the error when the alert is sent.
-    fn fail(&mut self, connection: &mut Connection, now: Time, error: TransportError) {
+    /// Fails. The wire receives the error when the alert is sent.
+    fn fail(&mut self, wire: &mut impl Carried, now: Time, error: TransportError) {
         self.collect();
         let until = now + ALERT_TIME;
         self.phase = Phase::Failing { error, until };
         if self.write == WriteState::Nothing || self.output.is_sent() {
-            self.report(connection, now);
+            self.report(wire, now);
         } else {
             self.write = WriteState::Rest;
         }
     }
 
-    /// Reports the failure of TLS to the connection, if there was one.
-    fn report(&mut self, connection: &mut Connection, now: Time) {
+    /// Reports the failure of TLS to the wire, if there was one.
+    fn report(&mut self, wire: &mut impl Carried, now: Time) {
         if let Phase::Failing { error, .. } = &self.phase {
             let error = error.clone();
             self.write = WriteState::Nothing;
-            self.end_with(connection, now, error);
+            self.end_with(wire, now, error);
         }
     }
 
-    /// Ends the connection with this error.
-    fn end_with(&mut self, connection: &mut Connection, now: Time, error: TransportError) {
+    /// Ends the wire with this error.
+    fn end_with(&mut self, wire: &mut impl Carried, now: Time, error: TransportError) {
         self.phase = Phase::Over;
-        connection.handle_read_error(now, error);
+        wire.handle_read_error(now, error);
     }
 }
 

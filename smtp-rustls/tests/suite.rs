@@ -14,6 +14,7 @@ mod failure;
 mod hints;
 mod keys;
 mod opportunistic;
+mod proxy;
 #[cfg(feature = "tracing")]
 mod spans;
 mod truncation;

@@ -42,7 +42,7 @@ impl Client<Session> {
     /// The failure at the last address, with the earlier ones as its
     /// [`attempts`](Error::attempts).
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
-        let name = (endpoint.host(), endpoint.port());
+        let name = (endpoint.connect_host(), endpoint.connect_port());
         let addresses = name.to_socket_addrs_async().await;
         let failed = |error| Error::connect(error).with_peer(endpoint.peer());
         let mut attempts = endpoint.attempts(addresses.map_err(failed)?);

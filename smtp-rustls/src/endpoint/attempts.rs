@@ -32,7 +32,9 @@ use crate::session::Session;
 /// with that of the first address. A connect begins 250 ms after the one before, or at once when
 /// one fails, and at most 4 are in progress. The first connection wins, and the other connects are
 /// cancelled; there is only one SMTP session at a time. 16 different addresses are tried at most. A
-/// [Unix socket](Endpoint::unix) is the only target of its endpoint.
+/// [Unix socket](Endpoint::unix) is the only target of its endpoint. With a
+/// [proxy](super::EndpointBuilder::proxy) its addresses race, and opening the tunnel is part of the
+/// session.
 ///
 /// If the session fails, its target is connected to again, alone, in two cases:
 ///
@@ -121,7 +123,10 @@ enum Variant {
 }
 
 impl Endpoint {
-    /// A session for a connection that the caller opens by other means, such as through a proxy.
+    /// A session for a connection that the caller opens.
+    ///
+    /// With a [proxy](super::EndpointBuilder::proxy) the connection is to the
+    /// [proxy](Self::connect_host), and the session opens the tunnel.
     ///
     /// It is a single attempt: after a failure, nothing else is tried. For attempts that follow
     /// each other, see [`attempts`](Self::attempts).
@@ -141,7 +146,8 @@ impl Endpoint {
         self.session_with(Arc::clone(&self.0.config), self.peer())
     }
 
-    /// The attempts to connect at these addresses, to which the caller has resolved the host.
+    /// The attempts to connect at these addresses, to which the caller has resolved the
+    /// [host to connect to](Self::connect_host), with its [port](Self::connect_port).
     ///
     /// An endpoint that is a [Unix socket](Self::unix) has no others, whatever `addresses` are.
     /// Addresses to which the [local address](Self::local_address) cannot connect are left out.
@@ -191,8 +197,9 @@ impl Endpoint {
     /// The session for a connection to the target.
     fn session_at(&self, target: &Target, variant: Variant, local: Option<SocketAddr>) -> Session {
         let config = match local {
-            Some(local) => self.config_from(local.ip()),
-            None => Arc::clone(&self.0.config),
+            // The server sees the address of a proxy instead.
+            Some(local) if self.0.proxy.is_none() => self.config_from(local.ip()),
+            _ => Arc::clone(&self.0.config),
         };
         // Not `None`: the variant applied when it was chosen, and the client name does not change
         // that.
@@ -220,13 +227,15 @@ impl Endpoint {
         };
         let mut connection = Connection::new(config, seed);
         connection.set_peer(peer);
-        match (failed, &inner.tls) {
+        let session = match (failed, &inner.tls) {
             (Some(error), _) => Session::failed(connection, TransportError::new(error)),
             (None, Some(tls)) if !is_cleartext => {
                 Session::new(connection, tls.clone(), inner.name.clone())
             }
             (None, _) => Session::cleartext(connection),
-        }
+        };
+        let proxy = inner.proxy.as_deref().map(|route| &route.via);
+        session.via(inner.proxy_header.as_ref(), proxy)
     }
 }
 
@@ -302,7 +311,8 @@ impl Attempts {
     /// cancelled.
     ///
     /// `local` is the local address of the connection, if known. EHLO carries it, unless the
-    /// endpoint has a [client name](super::EndpointBuilder::client_name).
+    /// endpoint has a [client name](super::EndpointBuilder::client_name) or a
+    /// [proxy](super::EndpointBuilder::proxy).
     pub fn handle_connected(
         &mut self,
         target: &Target,

@@ -11,8 +11,10 @@ use smtp_proto::{
     ClientName, ConfigBuilder, ConfigError, Credentials, Peer, Pipelining, Protocol, ReplyLimits,
     Security, SpeculationLimits, Timeouts, TranscriptEntry, Window,
 };
+use smtp_tunnel::ProxyHeader;
 
 use super::host::{self, HostErrorKind};
+use super::proxy::{ProxyServer, ProxyServerError};
 use super::{Endpoint, Inner};
 use crate::tls::{TlsConfig, TlsConfigBuilder, TlsError, default_provider};
 
@@ -44,6 +46,9 @@ pub struct EndpointBuilder {
     tls: Option<TlsConfig>,
     /// Those of a URL.
     pinned_keys: Vec<[u8; 32]>,
+    proxy: Option<ProxyServer>,
+    proxy_tls: Option<TlsConfig>,
+    proxy_header: Option<ProxyHeader>,
     config: ConfigBuilder,
 }
 
@@ -78,6 +83,8 @@ pub enum EndpointError {
     Tls(TlsError),
     /// A TLS configuration, and keys that a [URL](EndpointBuilder::from_url) pins.
     PinnedKeys,
+    /// The endpoint cannot be reached through its proxy.
+    Proxy(ProxyServerError),
 }
 
 impl EndpointBuilder {
@@ -89,6 +96,9 @@ impl EndpointBuilder {
             client_name: None,
             tls: None,
             pinned_keys: Vec::new(),
+            proxy: None,
+            proxy_tls: None,
+            proxy_header: None,
             config,
         }
     }
@@ -136,7 +146,8 @@ impl EndpointBuilder {
     ///
     /// Only addresses of the server of the same family are tried: `0.0.0.0` stands for IPv4, and
     /// `::` for IPv6. If there is none, connecting fails. It has no effect on a [Unix
-    /// socket](Endpoint::unix).
+    /// socket](Endpoint::unix). With a [proxy](Self::proxy) it is the address from which the proxy is
+    /// reached.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -158,7 +169,9 @@ impl EndpointBuilder {
     /// Sets the client name for EHLO; a relay should send its own name.
     ///
     /// By default it is the local address of the connection, if the adapter knows it, as an address
-    /// literal (RFC 5321, section 4.1.3); else `[127.0.0.1]`, which reveals nothing.
+    /// literal (RFC 5321, section 4.1.3); else `[127.0.0.1]`, which reveals nothing. With a
+    /// [proxy](Self::proxy) it is always the latter: the server sees the address of the proxy, and the
+    /// local address would only tell it about a network that it cannot reach.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -196,11 +209,64 @@ impl EndpointBuilder {
         self
     }
 
+    /// Reaches the server through a proxy, or directly if it is `None`.
+    ///
+    /// Adapters resolve the name of the proxy, race its addresses, and open a tunnel. The proxy
+    /// resolves the name of the server, which is never resolved locally. TLS to the server is inside
+    /// the tunnel, and its certificate must be valid for the host of the endpoint, as without a
+    /// proxy. A rejection by the proxy that is [permanent](smtp_proto::Error::is_transient), such as
+    /// that of a login, is final; after any other failure the next address of the proxy is tried.
+    ///
+    /// ```
+    /// use smtp_rustls::{Endpoint, ProxyServer};
+    ///
+    /// # fn main() -> Result<(), smtp_rustls::EndpointError> {
+    /// let endpoint = Endpoint::starttls("mail.example.org")
+    ///     .proxy(ProxyServer::socks5("proxy.example.net"))
+    ///     .build()?;
+    /// assert_eq!(endpoint.host(), "mail.example.org");
+    /// assert_eq!(endpoint.connect_host(), "proxy.example.net");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn proxy(mut self, proxy: impl Into<Option<ProxyServer>>) -> Self {
+        self.proxy = proxy.into();
+        self
+    }
+
+    /// Sets roots, client certificate and crypto provider for TLS to an [HTTPS
+    /// proxy](ProxyServer::https); by default those of [`TlsConfig::builder`], whatever
+    /// [`tls`](Self::tls) is. It has no effect on other kinds.
+    pub fn proxy_tls(mut self, tls: impl Into<TlsConfig>) -> Self {
+        self.proxy_tls = Some(tls.into());
+        self
+    }
+
+    /// Sends the server a header of the PROXY protocol first, on behalf of another client.
+    ///
+    /// The server must expect it, and trust the sender. It goes through the [proxy](Self::proxy), if
+    /// there is one.
+    ///
+    /// ```
+    /// use smtp_rustls::Endpoint;
+    /// use smtp_rustls::tunnel::ProxyHeader;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let header = ProxyHeader::v2("192.0.2.7:40000".parse()?, "192.0.2.1:25".parse()?);
+    /// let endpoint = Endpoint::starttls("mx.example.org").port(25).proxy_header(header).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn proxy_header(mut self, header: ProxyHeader) -> Self {
+        self.proxy_header = Some(header);
+        self
+    }
+
     /// Builds the endpoint.
     ///
     /// # Errors
-    /// If the host or the port is invalid, options contradict each other, or the default TLS
-    /// configuration cannot be built.
+    /// If the host or the port is invalid, options contradict each other, the default TLS
+    /// configuration cannot be built, or the proxy cannot be used.
     pub fn build(self) -> Result<Endpoint, EndpointError> {
         let (host, path) = match self.server {
             Server::Host(host) => (host, None),
@@ -216,6 +282,18 @@ impl EndpointBuilder {
                 (port, Peer::host(&host, port), self.config.port(set))
             }
         };
+        let proxy = match (self.proxy, &path) {
+            (None, _) => None,
+            (Some(_), Some(_)) => return Err(EndpointError::Proxy(ProxyServerError::UnixSocket)),
+            (Some(proxy), None) => {
+                let route = proxy.route(self.proxy_tls, &host, port);
+                Some(Arc::new(route.map_err(EndpointError::Proxy)?))
+            }
+        };
+        let peer = match &proxy {
+            Some(route) => peer.through(Peer::host(&route.host, route.port)),
+            None => peer,
+        };
         let config = with_host(config, path.as_ref().map_or(&host, |_| peer.endpoint()));
         let config = config.build().map_err(EndpointError::Config)?;
         let is_named = self.client_name.is_some();
@@ -223,16 +301,7 @@ impl EndpointBuilder {
             Some(name) => config.with_client_name(name),
             None => config,
         };
-        let tls = match (self.tls, config.security()) {
-            (Some(_), _) if !self.pinned_keys.is_empty() => return Err(EndpointError::PinnedKeys),
-            (None, Security::Cleartext) => None,
-            (None, _) => {
-                let keys = self.pinned_keys.into_iter();
-                let tls = keys.fold(TlsConfig::builder(), TlsConfigBuilder::pin_key);
-                Some(tls.build().map_err(EndpointError::Tls)?)
-            }
-            (tls, _) => tls,
-        };
+        let tls = tls_of(self.tls, self.pinned_keys, config.security())?;
         let provider = match &tls {
             Some(tls) => Some(Arc::clone(tls.config().crypto_provider())),
             None => default_provider().ok(),
@@ -243,12 +312,32 @@ impl EndpointBuilder {
             path,
             local: self.local,
             peer,
+            proxy,
+            proxy_header: self.proxy_header,
             name,
             config: Arc::new(config),
             is_named,
             tls,
             provider,
         })))
+    }
+}
+
+/// The TLS configuration for the server, unless it is in cleartext.
+fn tls_of(
+    tls: Option<TlsConfig>,
+    pinned_keys: Vec<[u8; 32]>,
+    security: Security,
+) -> Result<Option<TlsConfig>, EndpointError> {
+    match (tls, security) {
+        (Some(_), _) if !pinned_keys.is_empty() => Err(EndpointError::PinnedKeys),
+        (None, Security::Cleartext) => Ok(None),
+        (None, _) => {
+            let keys = pinned_keys.into_iter();
+            let tls = keys.fold(TlsConfig::builder(), TlsConfigBuilder::pin_key);
+            tls.build().map(Some).map_err(EndpointError::Tls)
+        }
+        (tls, _) => Ok(tls),
     }
 }
 
@@ -259,6 +348,7 @@ impl fmt::Debug for EndpointBuilder {
             .field("port", &self.port)
             .field("local", &self.local)
             .field("client_name", &self.client_name)
+            .field("proxy", &self.proxy)
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
@@ -378,6 +468,8 @@ impl fmt::Display for EndpointError {
             Self::PinnedKeys => f.write_str(
                 "the URL pins a key, and there is a TLS configuration: pin it there by `TlsConfigBuilder::pin_key`",
             ),
+            Self::Proxy(error) if f.alternate() => write!(f, "proxy: {error:#}"),
+            Self::Proxy(_) => f.write_str("invalid proxy"),
         }
     }
 }
@@ -391,6 +483,7 @@ impl std::error::Error for EndpointError {
             Self::Port | Self::PinnedKeys => None,
             Self::Config(error) => Some(error),
             Self::Tls(error) => Some(error),
+            Self::Proxy(error) => Some(error),
         }
     }
 }

@@ -3,22 +3,24 @@
 mod display;
 mod error;
 mod parameters;
-mod percent;
+pub(super) mod percent;
+mod proxy;
 mod scheme;
-mod split;
+pub(super) mod split;
 
 use std::str::FromStr;
 
 pub use self::error::{UrlError, UrlErrorKind, UrlPart};
 
 use smtp_proto::{Credentials, Protocol, Security};
+use smtp_tunnel::Destination;
 
 use self::parameters::Parameters;
 use self::percent::{decode, decode_text};
 use self::scheme::Scheme;
 use self::split::{Parts, Server, Slice};
-use super::Endpoint;
 use super::builder::EndpointBuilder;
+use super::{Endpoint, host};
 
 impl Endpoint {
     /// The endpoint of a URL, such as a program reads from its environment.
@@ -62,6 +64,7 @@ impl Endpoint {
     /// | `auth` | the SASL mechanisms to use, in order of preference, with commas between them; with `OAUTHBEARER` or `XOAUTH2` the password is a token |
     /// | `client_name` | see [`EndpointBuilder::client_name`] |
     /// | `timeout` | seconds, 1 to 7200: for connecting to an address, and for each reply; the final reply to a message has at least ten minutes, and 64 KiB of content three, because a message that is given up there is in doubt |
+    /// | `proxy` | the [URL of a proxy](crate::ProxyServer::from_url), percent-encoded: `socks5://proxy.example.net:1080`; an `@` is written `%40`, and a `%` of the proxy's user or password `%25` |
     /// | `pin` | the SHA-256 of the server's public key, 64 hexadecimal digits, or of several, with commas between them: see [`TlsConfigBuilder::pin_key`](crate::TlsConfigBuilder::pin_key) |
     ///
     /// ```
@@ -119,13 +122,17 @@ impl EndpointBuilder {
         let parameters = Parameters::parse(query)?;
         let security = parameters.security(scheme)?;
         let pinned_keys = parameters.pinned_keys(security)?;
+        let proxy = parameters.proxy(matches!(server, Server::Unix(_)))?;
         let mut builder = match server {
             Server::Unix(path) => {
                 parameters.check_anonymous()?;
                 Endpoint::unix(path)
             }
             Server::Host { login, host, port } => {
-                let builder = Endpoint::builder(host)
+                if proxy.is_some() {
+                    check_destination(host)?;
+                }
+                let builder = Endpoint::builder(host.text)
                     .protocol(scheme.protocol())
                     .security(security);
                 let builder = match port {
@@ -150,7 +157,7 @@ impl EndpointBuilder {
         if let Some(timeouts) = parameters.timeouts()? {
             builder = builder.timeouts(timeouts);
         }
-        Ok(builder.pinned_keys(pinned_keys))
+        Ok(builder.pinned_keys(pinned_keys).proxy(proxy))
     }
 }
 
@@ -160,6 +167,16 @@ impl FromStr for Endpoint {
 
     fn from_str(url: &str) -> Result<Self, UrlError> {
         Self::from_url(url)
+    }
+}
+
+/// Rejects a host for which no proxy can be asked.
+fn check_destination(host: Slice<'_>) -> Result<(), UrlError> {
+    let parsed = host::parse(host.text);
+    let (name, _) = parsed.map_err(|kind| host.error(UrlErrorKind::Host(kind)))?;
+    match Destination::new(&name, ANY_PORT) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(host.error(UrlErrorKind::ProxyDestination(error))),
     }
 }
 
@@ -184,3 +201,6 @@ fn log_in(
     let password = decode(password, UrlPart::Password)?;
     parameters.credentials(user, &name, password)
 }
+
+/// A port that is not 0.
+const ANY_PORT: u16 = 25;

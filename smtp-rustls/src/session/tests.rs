@@ -6,6 +6,7 @@ use std::task::Poll;
 use smtp_proto::{Mail, Security, Seed, Time};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 
+use super::direct::Layer;
 use super::*;
 use crate::{Endpoint, TlsConfig};
 
@@ -42,7 +43,13 @@ fn a_cleartext_session_is_little_larger_than_its_connection() {
         .security(Security::Cleartext)
         .build()
         .unwrap();
-    assert!(matches!(endpoint.session().layer, Layer::Cleartext(None)));
+    assert!(matches!(layer(&endpoint.session()), Layer::Cleartext(None)));
+}
+
+#[test]
+fn a_session_without_a_proxy_is_not_larger_for_those_with_one() {
+    let more = size_of::<Session>() - size_of::<Direct>();
+    assert!(more <= size_of::<usize>(), "{more}");
 }
 
 #[test]
@@ -122,8 +129,16 @@ fn drive(session: &mut Session, server: &mut TlsPeer<Machine>) -> usize {
     }
 }
 
+/// The TLS layer of a session without a proxy.
+fn layer(session: &Session) -> &Layer {
+    match &session.route {
+        Route::Direct(direct) => &direct.layer,
+        _ => panic!("a route through a proxy"),
+    }
+}
+
 fn capacity(session: &Session) -> usize {
-    match &session.layer {
+    match layer(session) {
         Layer::Tls(stream) => stream.buffer_capacity(),
         _ => 0,
     }

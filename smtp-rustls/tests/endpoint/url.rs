@@ -9,7 +9,7 @@ use smtp_rustls::proto::{Credentials, Protocol, Security, Wire};
 use smtp_rustls::{
     Endpoint, EndpointBuilder, EndpointError, TlsConfig, UrlError, UrlErrorKind, UrlPart,
 };
-use smtp_test::{Config, Log, Tls};
+use smtp_test::{Config, Log, Machine, Peer, Proxy, Tls, TlsPeer};
 
 use crate::common::{NOW, Wiring, transmit, trust};
 
@@ -36,6 +36,9 @@ struct Expected {
     client_name: Option<String>,
     timeout: Option<u64>,
     pins: usize,
+    proxy: Option<String>,
+    proxy_user: String,
+    proxy_password: String,
 }
 
 impl Row {
@@ -75,6 +78,9 @@ impl Expected {
                 "auth" => expected.auth = value.split(',').map(str::to_owned).collect(),
                 "client_name" => expected.client_name = Some(value),
                 "timeout" => expected.timeout = Some(value.parse().unwrap()),
+                "proxy" => expected.proxy = Some(value),
+                "proxy_user" => expected.proxy_user = value,
+                "proxy_password" => expected.proxy_password = value,
                 "pins" => expected.pins = value.parse().unwrap(),
                 other => panic!("{other}"),
             }
@@ -115,8 +121,26 @@ impl Expected {
                 .mechanisms(names.iter().rev());
         }
         let log = Log::new();
-        let mut wiring = Wiring::new(endpoint.session(), &config, tls, &log);
+        let machine = TlsPeer::new(Machine::with_log(&config, &log), tls.server_config());
+        let proxy = self.proxy.as_deref().map(|url| (url, self.mock_proxy(url)));
+        let peer: Box<dyn Peer> = match &proxy {
+            None => Box::new(machine),
+            Some((url, proxy)) if url.starts_with("https") => Box::new(TlsPeer::new(
+                proxy.clone().in_tls().peer(machine),
+                tls.server_config(),
+            )),
+            Some((_, proxy)) => Box::new(proxy.peer(machine)),
+        };
+        let mut wiring = Wiring::with_peer(endpoint.session(), peer);
         wiring.ready().unwrap();
+        assert_eq!(endpoint.proxy().map(ToString::to_string), self.proxy);
+        if let Some((_, proxy)) = proxy {
+            let asked = match endpoint.host() {
+                host if host.contains(':') => format!("[{host}]:{}", self.port),
+                host => format!("{host}:{}", self.port),
+            };
+            assert_eq!(proxy.requests(), [asked]);
+        }
         let session = log.session();
         let name = self.client_name.as_deref().unwrap_or("[127.0.0.1]");
         assert_eq!(session.client_name(), Some(name));
@@ -128,6 +152,20 @@ impl Expected {
             assert!(commands.contains(&format!("AUTH {first}")), "{commands}");
         }
         log.assert_clean();
+    }
+}
+
+impl Expected {
+    /// A proxy of this kind that requires the login of the row, if it has one.
+    fn mock_proxy(&self, url: &str) -> Proxy {
+        let proxy = match url.starts_with("socks5") {
+            true => Proxy::socks5(),
+            false => Proxy::http(),
+        };
+        match self.proxy_user.is_empty() {
+            true => proxy,
+            false => proxy.login(&self.proxy_user, &self.proxy_password),
+        }
     }
 }
 
@@ -156,7 +194,7 @@ fn every_row_of_the_table_is_the_endpoint_or_the_error_it_names() {
     assert!(rows > 350, "{rows}");
     assert_eq!(
         kinds.len(),
-        36,
+        39,
         "not every kind of error is there: {kinds:?}"
     );
 }
@@ -170,6 +208,8 @@ fn check_endpoint(row: &Row, tls: &Tls) {
     });
     assert_eq!(parsed.to_string(), printed, "{}", row.url);
     let again = printed.replace(":***@", &format!(":{}@", encode(&expected.password)));
+    let password = encode(&encode(&expected.proxy_password));
+    let again = again.replace(":***%40", &format!(":{password}%40"));
     for (url, parsed) in [
         (&row.url, parsed),
         (&again, endpoint(&again, tls, expected.pins).unwrap()),
@@ -188,7 +228,8 @@ fn check_endpoint(row: &Row, tls: &Tls) {
 fn log_in(url: &str, expected: &Expected, tls: &Tls) {
     let key = TlsConfig::builder().trust_pinned_keys_only();
     let key = key.pin_key(tls.key_sha256()).build().unwrap();
-    let builder = EndpointBuilder::from_url(url).unwrap().tls(key);
+    let builder = EndpointBuilder::from_url(url).unwrap();
+    let builder = builder.tls(key.clone()).proxy_tls(key);
     expected.check(&builder.build().unwrap(), tls);
 }
 
@@ -197,7 +238,9 @@ fn endpoint(url: &str, tls: &Tls, pins: usize) -> Result<Endpoint, UrlError> {
     if pins > 0 {
         return url.parse();
     }
-    let builder = EndpointBuilder::from_url(url)?.tls(trust(tls));
+    let builder = EndpointBuilder::from_url(url)?
+        .tls(trust(tls))
+        .proxy_tls(trust(tls));
     Ok(builder.build().unwrap())
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use smtp_proto::{Config, Credentials, Protocol, Security};
 
 use super::parameters::{
-    AUTH, CLIENT_NAME, MAX_TIMEOUT, NONE, OPPORTUNISTIC, PIN, REQUIRED, TIMEOUT, TLS,
+    AUTH, CLIENT_NAME, MAX_TIMEOUT, NONE, OPPORTUNISTIC, PIN, PROXY, REQUIRED, TIMEOUT, TLS,
     password_mechanisms, timeouts_of,
 };
 use super::percent::Encoded;
@@ -13,9 +13,10 @@ use super::scheme::Scheme;
 use super::split::PLACEHOLDER;
 use crate::endpoint::Endpoint;
 
-/// The [URL](Endpoint::from_url) of the endpoint, with `***` in place of the password.
+/// The [URL](Endpoint::from_url) of the endpoint, with `***` in place of its password and that of
+/// its proxy.
 ///
-/// It is the same endpoint again when the password is put there, if [`Endpoint::from_url`] made it.
+/// It is the same endpoint again when the passwords are put there, if [`Endpoint::from_url`] made it.
 /// Options that no URL has, such as roots or a transcript, are left out.
 ///
 /// ```
@@ -51,7 +52,13 @@ impl fmt::Display for Endpoint {
             write!(f, "{separator}{name}={}", encoded(&value, ",:"))?;
             separator = '&';
         }
-        Ok(())
+        match self.proxy() {
+            Some(proxy) => {
+                let proxy = proxy.to_string();
+                write!(f, "{separator}{PROXY}={}", encoded(&proxy, ":/*[]"))
+            }
+            None => Ok(()),
+        }
     }
 }
 

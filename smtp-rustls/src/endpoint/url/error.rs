@@ -2,8 +2,9 @@ use std::fmt;
 
 use smtp_proto::AddressError;
 use smtp_proto::sasl::CredentialsError;
+use smtp_tunnel::{DestinationError, LoginError};
 
-use super::parameters::{AUTH, MAX_TIMEOUT, PIN, TIMEOUT, password_mechanisms};
+use super::parameters::{AUTH, MAX_TIMEOUT, PIN, PROXY, TIMEOUT, password_mechanisms};
 use crate::endpoint::{EndpointError, HostErrorKind};
 
 /// Why a URL is no [`Endpoint`](super::Endpoint), and where in the URL.
@@ -106,6 +107,19 @@ pub enum UrlErrorKind {
     TlsIsImplicit,
     /// The parameter `tls` requests TLS over a Unix socket.
     TlsOverUnixSocket,
+    /// A proxy's URL does not begin with one of the schemes that
+    /// [`ProxyServer::from_url`](crate::ProxyServer::from_url) lists, two slashes and a host.
+    ProxyScheme,
+    /// A proxy's URL has parameters.
+    ProxyQuery,
+    /// The protocol of the proxy cannot transport the user or the password.
+    ProxyLogin(LoginError),
+    /// The parameter `proxy` is not the URL of a proxy. The offset is that of the parameter's value.
+    Proxy(Box<Self>),
+    /// The parameter `proxy`, and a host that a proxy cannot be asked for.
+    ProxyDestination(DestinationError),
+    /// The parameter `proxy`, and a Unix socket.
+    ProxyOfUnixSocket,
     /// The endpoint cannot be built, for a reason outside the URL.
     Endpoint(EndpointError),
 }
@@ -134,6 +148,16 @@ impl UrlError {
         &self.kind
     }
 
+    /// The same error, for a URL without its first `count` bytes.
+    pub(in crate::endpoint) fn without_prefix(mut self, count: usize) -> Self {
+        self.offset = self.offset.saturating_sub(count);
+        self
+    }
+
+    pub(super) fn into_kind(self) -> UrlErrorKind {
+        self.kind
+    }
+
     /// The offset of the error in the URL, in bytes. It is that of the part, if the error is in
     /// what a part decodes to.
     pub fn offset(&self) -> usize {
@@ -159,13 +183,7 @@ debug_as_display!(UrlError);
 
 impl std::error::Error for UrlError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
-            UrlErrorKind::Host(kind) => Some(kind),
-            UrlErrorKind::Credentials(error) => Some(error),
-            UrlErrorKind::ClientName(error) => Some(error),
-            UrlErrorKind::Endpoint(error) => Some(error),
-            _ => None,
-        }
+        self.kind.cause()
     }
 }
 
@@ -214,6 +232,7 @@ impl fmt::Display for UrlErrorKind {
                 "`{PIN}` is the SHA-256 of the server's public key, 64 hexadecimal digits, or several with \
                  commas between them"
             ),
+            Self::Proxy(kind) => write!(f, "`{PROXY}`: {kind}"),
             Self::Value(name) => write!(
                 f,
                 "the values of `{name}` are required, opportunistic and none"
@@ -224,6 +243,19 @@ impl fmt::Display for UrlErrorKind {
 }
 
 impl UrlErrorKind {
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Host(kind) => Some(kind),
+            Self::Credentials(error) => Some(error),
+            Self::ClientName(error) => Some(error),
+            Self::ProxyLogin(error) => Some(error),
+            Self::ProxyDestination(error) => Some(error),
+            Self::Endpoint(error) => Some(error),
+            Self::Proxy(kind) => kind.cause(),
+            _ => None,
+        }
+    }
+
     /// The text of an error from the scheme to the port.
     fn of_server(&self) -> Option<&'static str> {
         Some(match self {
@@ -294,6 +326,15 @@ impl UrlErrorKind {
                 "`tls` contradicts the scheme, which is TLS from the first byte: write smtp:// or lmtp://, or \
                  leave it out"
             }
+            Self::ProxyScheme => {
+                "a proxy is written as socks5://host:port, http://host:port or https://host:port"
+            }
+            Self::ProxyQuery => {
+                "a proxy has no parameters: remove `?` and what follows; in a password write it as %3F"
+            }
+            Self::ProxyLogin(_) => "invalid user or password for the proxy",
+            Self::ProxyDestination(_) => "a proxy cannot be asked for this host",
+            Self::ProxyOfUnixSocket => "no proxy can reach a Unix socket: leave `proxy` out",
             Self::TlsOverUnixSocket => "there is no TLS over a Unix socket: leave `tls` out",
             _ => "the endpoint cannot be built",
         }
@@ -314,4 +355,4 @@ impl fmt::Display for UrlPart {
 const SCHEMES: &str =
     "the schemes are smtp (STARTTLS), smtps (implicit TLS), lmtp, lmtps and lmtp+unix";
 
-const KNOWN: &str = "the parameters are tls, auth, client_name, timeout and pin";
+const KNOWN: &str = "the parameters are tls, auth, client_name, timeout, pin and proxy";

@@ -5,9 +5,10 @@ use std::time::Duration;
 use smtp_proto::{ClientName, Credentials, Secret, Security, Timeouts};
 
 use super::error::{UrlError, UrlErrorKind, UrlPart};
-use super::percent::{decode_text, hex_byte};
+use super::percent::{decode, decode_text, hex_byte};
 use super::scheme::Scheme;
 use super::split::Slice;
+use crate::endpoint::proxy::ProxyServer;
 
 /// The values of the parameters, percent-encoded.
 #[derive(Default)]
@@ -17,6 +18,7 @@ pub(super) struct Parameters<'a> {
     client_name: Option<Slice<'a>>,
     timeout: Option<Slice<'a>>,
     pin: Option<Slice<'a>>,
+    proxy: Option<Slice<'a>>,
 }
 
 impl<'a> Parameters<'a> {
@@ -44,6 +46,7 @@ impl<'a> Parameters<'a> {
             CLIENT_NAME => (&mut self.client_name, CLIENT_NAME),
             TIMEOUT => (&mut self.timeout, TIMEOUT),
             PIN => (&mut self.pin, PIN),
+            PROXY => (&mut self.proxy, PROXY),
             other => {
                 let shown = if is_printable(other) { other } else { "" };
                 return Err(name.error(UrlErrorKind::UnknownParameter(shown.into())));
@@ -158,6 +161,23 @@ impl<'a> Parameters<'a> {
         let keys: Option<Vec<_>> = keys.split(',').map(key_of).collect();
         keys.ok_or_else(|| value.error(UrlErrorKind::Value(PIN)))
     }
+
+    /// The proxy, for a server that is no Unix socket.
+    pub(super) fn proxy(&self, is_unix: bool) -> Result<Option<ProxyServer>, UrlError> {
+        let Some(value) = self.proxy else {
+            return Ok(None);
+        };
+        if is_unix {
+            return Err(value.error(UrlErrorKind::ProxyOfUnixSocket));
+        }
+        // It may contain a password.
+        let url = decode(value, UrlPart::Parameter(PROXY))?;
+        let url = str::from_utf8(url.expose()).unwrap_or_default();
+        let proxy = ProxyServer::from_url(url);
+        proxy
+            .map(Some)
+            .map_err(|error| value.error(UrlErrorKind::Proxy(Box::new(error.into_kind()))))
+    }
 }
 
 /// The names of the mechanisms for a password, in order of preference.
@@ -207,6 +227,7 @@ pub(super) const AUTH: &str = "auth";
 pub(super) const CLIENT_NAME: &str = "client_name";
 pub(super) const TIMEOUT: &str = "timeout";
 pub(super) const PIN: &str = "pin";
+pub(super) const PROXY: &str = "proxy";
 
 pub(super) const REQUIRED: &str = "required";
 pub(super) const OPPORTUNISTIC: &str = "opportunistic";

@@ -8,9 +8,9 @@ use super::error::{UrlError, UrlErrorKind, UrlPart};
 use super::split::Slice;
 
 /// Bytes, percent-encoded except for unreserved characters and those of `safe`.
-pub(super) struct Encoded<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) safe: &'a str,
+pub(in crate::endpoint) struct Encoded<'a> {
+    pub(in crate::endpoint) bytes: &'a [u8],
+    pub(in crate::endpoint) safe: &'a str,
 }
 
 /// The decoded part. It may be a password, so it leaves no copy in freed memory.

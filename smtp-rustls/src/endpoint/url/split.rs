@@ -27,7 +27,7 @@ pub(super) enum Server<'a> {
     Host {
         /// User and password, percent-encoded.
         login: Option<(Slice<'a>, Slice<'a>)>,
-        host: &'a str,
+        host: Slice<'a>,
         port: Option<(u16, Slice<'a>)>,
     },
     /// The path of a Unix socket.
@@ -35,6 +35,11 @@ pub(super) enum Server<'a> {
 }
 
 impl<'a> Slice<'a> {
+    /// A whole URL.
+    pub(super) fn whole(text: &'a str) -> Self {
+        Self { text, offset: 0 }
+    }
+
     /// An error of this part.
     pub(super) fn error(self, kind: UrlErrorKind) -> UrlError {
         UrlError::new(self.offset, kind)
@@ -52,13 +57,13 @@ impl<'a> Slice<'a> {
     }
 
     /// What is before and what is after the last of these characters.
-    fn rsplit_once(self, separator: char) -> Option<(Self, Self)> {
+    pub(super) fn rsplit_once(self, separator: char) -> Option<(Self, Self)> {
         let (before, after) = self.text.rsplit_once(separator)?;
         Some((self.part(before, 0), self.end(after)))
     }
 
     /// What is before the first of these characters, and what begins with it.
-    fn split_before(self, characters: &[char]) -> (Self, Self) {
+    pub(super) fn split_before(self, characters: &[char]) -> (Self, Self) {
         let at = self.text.find(characters).unwrap_or(self.text.len());
         let (before, after) = self.text.split_at_checked(at).unwrap_or_default();
         (self.part(before, 0), self.end(after))
@@ -76,24 +81,18 @@ impl<'a> Slice<'a> {
         self.part(text, self.text.len().saturating_sub(text.len()))
     }
 
-    fn strip_prefix(self, prefix: &str) -> Option<Self> {
+    pub(super) fn strip_prefix(self, prefix: &str) -> Option<Self> {
         Some(self.end(self.text.strip_prefix(prefix)?))
     }
 }
 
 impl<'a> Parts<'a> {
     pub(super) fn of(url: &'a str) -> Result<Self, UrlError> {
-        let url = Slice {
-            text: url,
-            offset: 0,
-        };
+        let url = Slice::whole(url);
         if url.text.is_empty() {
             return Err(url.error(UrlErrorKind::Empty));
         }
-        let space = |c: char| c.is_whitespace() || c.is_control();
-        if let Some(at) = url.text.find(space) {
-            return Err(url.error_at(at, UrlErrorKind::WhiteSpace));
-        }
+        check_space(url)?;
         let (scheme, rest) = split_scheme(url)?;
         let (authority, tail) = rest.split_before(&['/', '?', '#']);
         let (server, query) = match scheme {
@@ -105,6 +104,15 @@ impl<'a> Parts<'a> {
             server,
             query,
         })
+    }
+}
+
+/// Rejects white space and control characters.
+pub(super) fn check_space(url: Slice<'_>) -> Result<(), UrlError> {
+    let space = |c: char| c.is_whitespace() || c.is_control();
+    match url.text.find(space) {
+        Some(at) => Err(url.error_at(at, UrlErrorKind::WhiteSpace)),
+        None => Ok(()),
     }
 }
 
@@ -132,7 +140,7 @@ fn is_scheme(name: &str) -> bool {
 
 /// Rejects characters in a user or a password after which another parser would see the host
 /// elsewhere.
-fn check_authority(authority: Slice<'_>, tail: Slice<'_>) -> Result<(), UrlError> {
+pub(super) fn check_authority(authority: Slice<'_>, tail: Slice<'_>) -> Result<(), UrlError> {
     if let Some(at) = authority.text.find('\\') {
         return Err(authority.error_at(at, UrlErrorKind::Reserved('\\')));
     }
@@ -172,7 +180,7 @@ fn split_server<'a>(
 }
 
 /// Path and query.
-fn split_tail(tail: Slice<'_>) -> Result<(Slice<'_>, Option<Slice<'_>>), UrlError> {
+pub(super) fn split_tail(tail: Slice<'_>) -> Result<(Slice<'_>, Option<Slice<'_>>), UrlError> {
     let (tail, fragment) = tail.split_before(&['#']);
     if !fragment.text.is_empty() {
         return Err(fragment.error(UrlErrorKind::Fragment));
@@ -189,6 +197,15 @@ fn split_authority(authority: Slice<'_>) -> Result<Server<'_>, UrlError> {
         None => (None, authority),
         Some((login, host)) => (Some(split_login(login)?), host),
     };
+    let (host, port) = split_host(host, login.is_some())?;
+    Ok(Server::Host { login, host, port })
+}
+
+/// The host, and the port if there is one.
+pub(super) fn split_host(
+    host: Slice<'_>,
+    has_login: bool,
+) -> Result<(Slice<'_>, Option<(u16, Slice<'_>)>), UrlError> {
     let (host, port) = split_port(host)?;
     if host.text.is_empty() {
         return Err(host.error(UrlErrorKind::NoHost));
@@ -201,14 +218,10 @@ fn split_authority(authority: Slice<'_>) -> Result<Server<'_>, UrlError> {
     }
     host::parse(host.text).map_err(|kind| host.error(UrlErrorKind::Host(kind)))?;
     let port = match port {
-        Some(port) => Some((parse_port(port, login.is_some())?, port)),
+        Some(port) => Some((parse_port(port, has_login)?, port)),
         None => None,
     };
-    Ok(Server::Host {
-        login,
-        host: host.text,
-        port,
-    })
+    Ok((host, port))
 }
 
 fn split_login(login: Slice<'_>) -> Result<(Slice<'_>, Slice<'_>), UrlError> {
@@ -269,4 +282,4 @@ fn parse_port(port: Slice<'_>, has_login: bool) -> Result<u16, UrlError> {
 }
 
 /// What a printed URL has in place of the password.
-pub(super) const PLACEHOLDER: &str = "***";
+pub(in crate::endpoint) const PLACEHOLDER: &str = "***";

@@ -1,0 +1,864 @@
+//! Sessions through proxies, and with the header of the PROXY protocol.
+
+use std::task::Poll;
+
+use proptest::prelude::*;
+use smtp_rustls::proto::{Connection, ErrorKind, Mail, Outcome, Security, Stage, Timeout, Wire};
+use smtp_rustls::tunnel::{ProxyError, ProxyErrorKind, ProxyHeader};
+use smtp_rustls::{
+    Endpoint, EndpointBuilder, EndpointError, ProxyServer, ProxyServerError, Target,
+};
+use smtp_test::{Config, Defect, Log, Machine, Output, Peer, Proxy, ProxyPeer, Tls, TlsPeer};
+
+use crate::common::{HELLO, NOW, Wiring, mail, transmit, trust};
+
+/// The ways to reach a proxy: by name, by the login that it requires, by TLS.
+const WAYS: [(&str, bool); 6] = [
+    ("socks5", false),
+    ("socks5", true),
+    ("http", false),
+    ("http", true),
+    ("https", false),
+    ("https", true),
+];
+
+fn client(way: (&str, bool)) -> ProxyServer {
+    let proxy = match way.0 {
+        "socks5" => ProxyServer::socks5("localhost"),
+        "http" => ProxyServer::http("localhost"),
+        _ => ProxyServer::https("localhost"),
+    };
+    match way.1 {
+        true => proxy.credentials("alice", "canary"),
+        false => proxy,
+    }
+}
+
+fn server(way: (&str, bool)) -> Proxy {
+    let proxy = match way.0 {
+        "socks5" => Proxy::socks5(),
+        "http" => Proxy::http(),
+        _ => Proxy::http().in_tls(),
+    };
+    match way.1 {
+        true => proxy.login("alice", "canary"),
+        false => proxy,
+    }
+}
+
+fn endpoint(security: Security, tls: &Tls) -> EndpointBuilder {
+    Endpoint::builder("localhost")
+        .security(security)
+        .tls(trust(tls))
+        .proxy_tls(trust(tls))
+}
+
+/// The server, behind the proxy if it is one in cleartext.
+fn behind(proxy: &Proxy, security: Security, tls: &Tls, log: &Log) -> ProxyPeer<TlsPeer<Machine>> {
+    let config = Config::new().tls(tls.clone());
+    let config = match security {
+        Security::Implicit => config.implicit_tls(),
+        _ => config,
+    };
+    let machine = Machine::with_log(&config, log);
+    proxy.peer(TlsPeer::new(machine, tls.server_config()))
+}
+
+/// The same, with TLS around it if the proxy is reached by TLS.
+fn peer(
+    way: (&str, bool),
+    proxy: &Proxy,
+    security: Security,
+    tls: &Tls,
+    log: &Log,
+) -> Box<dyn Peer> {
+    let peer = behind(proxy, security, tls, log);
+    match way.0 {
+        "https" => Box::new(TlsPeer::new(peer, tls.server_config())),
+        _ => Box::new(peer),
+    }
+}
+
+fn send<P: Peer>(wiring: &mut Wiring<P>, text: &str) -> Outcome {
+    wiring.send(mail(text))
+}
+
+#[test]
+fn a_message_goes_through_every_kind_of_proxy_however_its_bytes_are_cut() {
+    let tls = Tls::new();
+    for way in WAYS {
+        for security in [Security::StartTls, Security::Implicit, Security::Cleartext] {
+            for (joined, write, read) in [
+                (false, usize::MAX, usize::MAX),
+                (true, usize::MAX, usize::MAX),
+                (false, 1, 1),
+                (true, 7, 3),
+            ] {
+                let case = format!("{way:?} {security:?} {joined} {write}");
+                let log = Log::new();
+                let mut proxy = server(way);
+                if joined {
+                    proxy = proxy.join_first_output();
+                }
+                let endpoint = endpoint(security, &tls).proxy(client(way)).build().unwrap();
+                let peer = peer(way, &proxy, security, &tls, &log);
+                let mut wiring = Wiring::with_peer(endpoint.session(), peer);
+                (wiring.write, wiring.read) = (write, read);
+                wiring
+                    .ready()
+                    .unwrap_or_else(|error| panic!("{case}: {error:#}"));
+                assert!(send(&mut wiring, HELLO).is_accepted(), "{case}");
+                assert_eq!(proxy.requests(), [format!("localhost:{}", endpoint.port())]);
+                assert_eq!(log.mails()[0].over_tls(), security != Security::Cleartext);
+                assert!(
+                    !format!("{:?}", wiring.session).contains("canary"),
+                    "{case}"
+                );
+                log.assert_clean();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_message_goes_through_two_layers_of_tls() {
+    let tls = Tls::new();
+    let log = Log::new();
+    let way = ("https", true);
+    let proxy = server(way);
+    let endpoint = endpoint(Security::StartTls, &tls)
+        .proxy(client(way))
+        .build()
+        .unwrap();
+    let peer = peer(way, &proxy, Security::StartTls, &tls, &log);
+    let mut wiring = Wiring::with_peer(endpoint.session(), peer);
+    wiring.ready().unwrap();
+    let text = HELLO.to_owned() + &"a line of text\r\n".repeat(50_000);
+    for _ in 0..3 {
+        assert!(send(&mut wiring, &text).is_accepted());
+    }
+    assert_eq!(log.mails()[2].body().len(), text.len());
+    log.assert_clean();
+}
+
+#[test]
+fn the_proxy_costs_two_round_trips_by_socks5_and_one_by_http_and_a_login_one_by_socks5() {
+    let tls = Tls::new();
+    for (way, expected) in [
+        (("socks5", false), 2),
+        (("socks5", true), 3),
+        (("http", false), 1),
+        (("http", true), 1),
+        // The handshake of TLS 1.3 is another.
+        (("https", true), 2),
+    ] {
+        let log = Log::new();
+        let proxy = server(way);
+        let endpoint = endpoint(Security::Cleartext, &tls)
+            .proxy(client(way))
+            .build()
+            .unwrap();
+        let peer = peer(way, &proxy, Security::Cleartext, &tls, &log);
+        let mut wiring = Wiring::with_peer(endpoint.session(), peer);
+        let mut round_trips = 0;
+        let is_greeted = |wiring: &Wiring<_>| wiring.session.smtp().stats().bytes_received() > 0;
+        while !is_greeted(&wiring) {
+            round_trips += usize::from(wiring.write());
+            let mut moved = false;
+            while !is_greeted(&wiring) && wiring.read() {
+                moved = true;
+            }
+            assert!(moved, "{way:?}");
+        }
+        assert_eq!(round_trips, expected, "{way:?}");
+    }
+}
+
+/// Drives a session with this peer until it fails.
+fn failure(endpoint: &Endpoint, peer: impl Peer) -> smtp_rustls::proto::Error {
+    let mut wiring = Wiring::with_peer(endpoint.session(), peer);
+    let failed = wiring
+        .drive(Connection::poll_ready)
+        .expect("an answer comes");
+    // The rest, such as an alert.
+    wiring.settle();
+    failed.unwrap_err()
+}
+
+#[test]
+fn a_rejection_names_server_proxy_stage_reply_and_cure() {
+    let tls = Tls::new();
+    let socks5 = ("socks5", true);
+    let http = ("http", true);
+    let https = ("https", true);
+    let wrong = |way| server(way).login("bob", "other");
+    let cases = [
+        (
+            socks5,
+            wrong(socks5),
+            "localhost:587 through proxy localhost:1080: at the proxy: the proxy rejected the login with status 1",
+            false,
+        ),
+        (
+            http,
+            wrong(http),
+            "localhost:587 through proxy localhost:80: at the proxy: HTTP status 407 Proxy Authentication Required",
+            false,
+        ),
+        (
+            https,
+            wrong(https),
+            "localhost:587 through proxy localhost:443: at the proxy: HTTP status 407 Proxy Authentication Required",
+            false,
+        ),
+        (
+            socks5,
+            server(socks5).refuse_with_code(2),
+            "SOCKS5 reply 2, connection not allowed by ruleset",
+            false,
+        ),
+        (
+            socks5,
+            server(socks5).refuse_with_code(5),
+            "SOCKS5 reply 5, connection refused",
+            true,
+        ),
+        (
+            http,
+            server(http).refuse_with_status("403 Forbidden"),
+            "HTTP status 403 Forbidden",
+            false,
+        ),
+        (
+            https,
+            server(https).refuse_with_status("503 Service Unavailable"),
+            "HTTP status 503 Service Unavailable",
+            true,
+        ),
+    ];
+    for (way, proxy, text, is_transient) in cases {
+        let endpoint = endpoint(Security::StartTls, &tls)
+            .proxy(client(way))
+            .build()
+            .unwrap();
+        let peer = peer(way, &proxy, Security::StartTls, &tls, &Log::new());
+        let error = failure(&endpoint, peer);
+        let shown = format!("{error:#}");
+        assert!(shown.contains(text), "{shown}");
+        assert_eq!(error.stage(), Stage::Proxy, "{shown}");
+        assert!(matches!(error.kind(), ErrorKind::Proxy(_)), "{shown}");
+        assert!(error.hint().is_some(), "{shown}");
+        assert_eq!(error.is_transient(), is_transient, "{shown}");
+    }
+}
+
+#[test]
+fn a_permanent_rejection_is_final_and_another_one_is_not() {
+    let tls = Tls::new();
+    let addresses = [
+        "192.0.2.1:1080".parse().unwrap(),
+        "192.0.2.2:1080".parse().unwrap(),
+    ];
+    for (code, tried) in [(2, 1), (4, 2)] {
+        let proxy = Proxy::socks5().refuse_with_code(code);
+        let endpoint = endpoint(Security::StartTls, &tls)
+            .proxy(ProxyServer::socks5("localhost"))
+            .build()
+            .unwrap();
+        let mut attempts = endpoint.attempts(addresses);
+        let mut sessions = 0;
+        while let Some(target) = attempts.poll_connect(NOW) {
+            let session = attempts.handle_connected(&target, None).unwrap();
+            let peer = behind(&proxy, Security::StartTls, &tls, &Log::new());
+            let mut wiring = Wiring::with_peer(session, peer);
+            attempts.handle_failure(wiring.ready().unwrap_err());
+            sessions += 1;
+        }
+        assert!(attempts.is_over());
+        assert_eq!(sessions, tried, "{code}");
+        let error = attempts.into_error();
+        let ErrorKind::Proxy(reply) = error.kind() else {
+            panic!("{error:#}");
+        };
+        let reply: &ProxyError = reply.get_ref().downcast_ref().unwrap();
+        assert_eq!(reply.kind(), ProxyErrorKind::Socks5(code));
+        assert_eq!(error.address(), Some(addresses[tried - 1]));
+        let named = format!(
+            "localhost:587 through proxy localhost:1080 ({}): at the proxy: SOCKS5 reply {code}",
+            addresses[tried - 1].ip()
+        );
+        assert!(error.to_string().starts_with(&named), "{error}");
+    }
+}
+
+#[test]
+fn the_local_address_is_not_told_to_a_server_behind_a_proxy() {
+    let tls = Tls::new();
+    let local = "198.51.100.7:40000".parse().unwrap();
+    for (proxy, expected) in [(false, "[198.51.100.7]"), (true, "[127.0.0.1]")] {
+        let log = Log::new();
+        let builder = endpoint(Security::StartTls, &tls);
+        let builder = match proxy {
+            true => builder.proxy(ProxyServer::socks5("localhost")),
+            false => builder,
+        };
+        let mut attempts = builder
+            .build()
+            .unwrap()
+            .attempts(["192.0.2.1:1080".parse().unwrap()]);
+        let target = attempts.poll_connect(NOW).unwrap();
+        let session = attempts.handle_connected(&target, Some(local)).unwrap();
+        let machine = TlsPeer::new(
+            Machine::with_log(&Config::new().tls(tls.clone()), &log),
+            tls.server_config(),
+        );
+        let peer: Box<dyn Peer> = match proxy {
+            true => Box::new(Proxy::socks5().peer(machine)),
+            false => Box::new(machine),
+        };
+        let mut wiring = Wiring::with_peer(session, peer);
+        wiring.ready().unwrap();
+        assert_eq!(log.session().client_name(), Some(expected));
+    }
+}
+
+#[test]
+fn the_certificate_of_the_proxy_must_be_valid_for_the_proxy_and_trusted_on_its_own() {
+    let (tls, proxy_tls) = (Tls::new(), Tls::new());
+    let log = Log::new();
+    let proxy = Proxy::http().in_tls();
+    let served = |tls: &Tls, proxy_tls: &Tls| {
+        TlsPeer::new(
+            behind(&proxy, Security::StartTls, tls, &log),
+            proxy_tls.server_config(),
+        )
+    };
+    let right = Endpoint::starttls("localhost").tls(trust(&tls));
+    let https = || ProxyServer::https("localhost");
+
+    // Each is trusted for its own side only.
+    let endpoint = right.clone().proxy(https()).proxy_tls(trust(&proxy_tls));
+    let mut wiring = Wiring::with_peer(
+        endpoint.build().unwrap().session(),
+        served(&tls, &proxy_tls),
+    );
+    wiring.ready().unwrap();
+    let endpoint = right.clone().proxy(https()).proxy_tls(trust(&tls)).build();
+    let error = failure(&endpoint.unwrap(), served(&tls, &proxy_tls));
+    assert_eq!(error.stage(), Stage::Proxy);
+    let shown = format!("{error:#}");
+    assert!(
+        shown.contains("at the proxy: invalid peer certificate"),
+        "{shown}"
+    );
+    assert!(shown.contains("`EndpointBuilder::proxy_tls`"), "{shown}");
+
+    let wrong_name = proxy_tls.clone().defect(Defect::WrongName);
+    let endpoint = right.proxy(https()).proxy_tls(trust(&proxy_tls)).build();
+    let error = failure(&endpoint.unwrap(), served(&tls, &wrong_name));
+    let shown = format!("{error:#}");
+    assert!(
+        shown.contains("name the proxy by one in its certificate"),
+        "{shown}"
+    );
+    assert!(
+        proxy.requests().len() == 1,
+        "the request is only sent inside TLS"
+    );
+}
+
+#[test]
+fn tls_to_a_proxy_that_speaks_cleartext_names_the_cure() {
+    let tls = Tls::new();
+    let endpoint = endpoint(Security::StartTls, &tls)
+        .proxy(ProxyServer::https("localhost"))
+        .build()
+        .unwrap();
+    // An HTTP server answers a ClientHello in cleartext, a SOCKS5 server closes.
+    for (reply, cure) in [
+        (
+            Some("HTTP/1.1 400 Bad Request\r\n\r\n"),
+            "speaks cleartext on this port",
+        ),
+        (None, "may speak cleartext on this port"),
+    ] {
+        let error = failure(&endpoint, Fixed(reply));
+        let shown = format!("{error:#}");
+        assert_eq!(error.stage(), Stage::Proxy, "{shown}");
+        assert!(shown.contains(cure), "{shown}");
+        assert!(shown.contains("http://"), "{shown}");
+        assert!(!shown.contains("STARTTLS"), "{shown}");
+    }
+}
+
+/// A peer with one reply, which then closes.
+struct Fixed(Option<&'static str>);
+
+impl Peer for Fixed {
+    fn handle_input(&mut self, _: &[u8]) {}
+
+    fn handle_eof(&mut self) {}
+
+    fn poll_output(&mut self) -> Option<Output> {
+        Some(match self.0.take() {
+            Some(reply) => Output::Write(reply.as_bytes().to_vec()),
+            None => Output::Close,
+        })
+    }
+}
+
+#[test]
+fn the_time_limit_of_the_tunnel_includes_tls_to_the_proxy() {
+    let tls = Tls::new();
+    let limit = std::time::Duration::from_secs(7);
+    for way in WAYS {
+        for security in [Security::StartTls, Security::Implicit] {
+            let endpoint = endpoint(security, &tls).proxy(client(way).timeout(limit));
+            let mut session = endpoint.build().unwrap().session();
+            let count = transmit(&mut session).map_or(0, |transmit| transmit.len());
+            session.handle_sent(NOW, count);
+            assert_eq!(session.poll_timeout(), Some(NOW + limit), "{way:?}");
+            session.handle_timeout(NOW + limit / 2);
+            assert!(session.smtp_mut().poll_ready().is_pending(), "{way:?}");
+            session.handle_timeout(NOW + limit);
+            let Poll::Ready(Err(error)) = session.smtp_mut().poll_ready() else {
+                panic!("{way:?}: no failure");
+            };
+            assert!(
+                matches!(error.kind(), ErrorKind::Timeout(Timeout::Proxy)),
+                "{error:#}"
+            );
+            assert_eq!(error.stage(), Stage::Proxy);
+        }
+    }
+}
+
+#[test]
+fn both_layers_of_tls_are_closed_in_order() {
+    let tls = Tls::new();
+    let proxy = Proxy::http().in_tls();
+    let endpoint = endpoint(Security::Implicit, &tls)
+        .proxy(ProxyServer::https("localhost"))
+        .build()
+        .unwrap();
+    let peer = behind(&proxy, Security::Implicit, &tls, &Log::new());
+    let peer = TlsPeer::new(peer, tls.server_config());
+    let mut wiring = Wiring::with_peer(endpoint.session(), peer);
+    wiring.ready().unwrap();
+    wiring.session.smtp_mut().quit();
+    wiring.drive(Connection::poll_closed).unwrap().unwrap();
+    while wiring.write() {}
+    let shown = format!("{:?}", wiring.server);
+    assert_eq!(shown.matches("half closed").count(), 2, "{shown}");
+}
+
+/// Records what it receives.
+#[derive(Default)]
+struct Recorder(Vec<u8>);
+
+impl Peer for Recorder {
+    fn handle_input(&mut self, input: &[u8]) {
+        self.0.extend_from_slice(input);
+    }
+
+    fn handle_eof(&mut self) {}
+
+    fn poll_output(&mut self) -> Option<Output> {
+        None
+    }
+}
+
+#[test]
+fn the_header_of_the_proxy_protocol_comes_first_and_inside_the_tunnel() {
+    let header = ProxyHeader::v1(
+        "192.0.2.7:40000".parse().unwrap(),
+        "192.0.2.1:25".parse().unwrap(),
+    );
+    let text = "PROXY TCP4 192.0.2.7 192.0.2.1 40000 25\r\n";
+    let tls = Tls::new();
+    let direct = endpoint(Security::StartTls, &tls).proxy_header(header);
+    let mut wiring = Wiring::with_peer(
+        direct.clone().build().unwrap().session(),
+        Recorder::default(),
+    );
+    wiring.settle();
+    assert_eq!(wiring.server.0, text.as_bytes());
+
+    let proxied = direct
+        .proxy(ProxyServer::http("localhost"))
+        .build()
+        .unwrap();
+    let proxy = Proxy::http();
+    let mut wiring = Wiring::with_peer(proxied.session(), proxy.peer(Recorder::default()));
+    wiring.settle();
+    assert_eq!(wiring.server.inner().0, text.as_bytes());
+    assert_eq!(proxy.requests(), ["localhost:587"]);
+
+    let mut session = Endpoint::unix("/run/lmtp")
+        .proxy_header(header)
+        .build()
+        .unwrap()
+        .session();
+    assert_eq!(transmit(&mut session).unwrap().len(), text.len());
+}
+
+#[test]
+fn what_cannot_be_is_an_error_of_building() {
+    let build = |proxy: ProxyServer| {
+        let builder = Endpoint::starttls("mail.example.org").proxy(proxy);
+        match builder.build() {
+            Err(EndpointError::Proxy(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    let cases = [
+        (ProxyServer::socks5(""), "empty"),
+        (ProxyServer::socks5("a b"), "white space"),
+        (
+            ProxyServer::socks5("proxy.example.net:1080"),
+            "`ProxyServer::port`",
+        ),
+        (
+            ProxyServer::http("http://alice:canary@proxy.example.net"),
+            "`ProxyServer::from_url`",
+        ),
+        (
+            ProxyServer::http("alice@proxy.example.net"),
+            "`credentials`",
+        ),
+        (ProxyServer::socks5("proxy.example.net").port(0), "port 0"),
+        (
+            ProxyServer::socks5("proxy.example.net").credentials("", "canary"),
+            "1 to 255 bytes",
+        ),
+        (
+            ProxyServer::http("proxy.example.net").credentials("a:b", "canary"),
+            "colon",
+        ),
+    ];
+    for (proxy, cure) in cases {
+        assert!(!format!("{proxy:?}").contains("canary"));
+        let error = build(proxy);
+        let shown = format!("{:#}", EndpointError::Proxy(error));
+        assert!(shown.starts_with("proxy: "), "{shown}");
+        assert!(shown.contains(cure), "{shown}");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+    let unix = Endpoint::unix("/run/lmtp").proxy(ProxyServer::socks5("proxy.example.net"));
+    let error = unix.build().unwrap_err();
+    assert!(matches!(
+        error,
+        EndpointError::Proxy(ProxyServerError::UnixSocket)
+    ));
+    // Only a proxy that is reached by TLS needs a TLS configuration.
+    let relay = Endpoint::builder("mail.example.org").security(Security::Cleartext);
+    relay
+        .proxy(ProxyServer::http("proxy.example.net"))
+        .build()
+        .unwrap();
+}
+
+#[test]
+fn the_addresses_of_a_proxy_race_and_its_failures_name_both() {
+    let endpoint = Endpoint::starttls("mail.example.org")
+        .proxy(ProxyServer::socks5("proxy.example.net"))
+        .build()
+        .unwrap();
+    let address = "192.0.2.9:1080".parse().unwrap();
+    let mut attempts = endpoint.attempts([address]);
+    let target = attempts.poll_connect(NOW).unwrap();
+    assert_eq!(target, Target::Tcp(address));
+    let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    attempts.handle_connect_error(&target, refused);
+    assert_eq!(
+        format!("{:#}", attempts.into_error()),
+        "mail.example.org:587 through proxy proxy.example.net:1080 (192.0.2.9): connecting: connection refused \
+         (no proxy listens on this port: SOCKS5 is usually on 1080, HTTP on 3128 or 8080)"
+    );
+    assert_eq!(
+        format!("{:#}", endpoint.attempts([]).into_error()),
+        "mail.example.org:587 through proxy proxy.example.net:1080: connecting: the host has no address \
+         (the name of the proxy cannot be resolved: check its spelling, and the network)"
+    );
+}
+
+#[test]
+fn a_mail_whose_tls_is_optional_goes_through_the_same_proxy() {
+    let endpoint = Endpoint::starttls("mail.example.org")
+        .proxy(ProxyServer::socks5("proxy.example.net"))
+        .build()
+        .unwrap();
+    let mail = Mail::builder()
+        .sender("a@example.org")
+        .recipient("b@example.net")
+        .message("From: a@example.org\r\nTLS-Required: No\r\n\r\nhello\r\n")
+        .honor_tls_required()
+        .build()
+        .unwrap();
+    let relaxed = endpoint.relaxed_for(&mail);
+    assert_eq!(relaxed.security(), Security::Opportunistic);
+    assert_eq!(relaxed.connect_host(), "proxy.example.net");
+}
+
+#[test]
+fn the_environment_names_a_proxy_and_the_servers_without_one() {
+    // Variables, host and port; the proxy.
+    let cases: &[(&[(&str, &str)], &str, u16, Option<&str>)] = &[
+        (&[], "mail.example.org", 587, None),
+        (
+            &[("ALL_PROXY", "socks5://a.test")],
+            "mail.example.org",
+            587,
+            Some("socks5://a.test"),
+        ),
+        (
+            &[("all_proxy", "socks5h://a.test")],
+            "mail.example.org",
+            587,
+            Some("socks5://a.test"),
+        ),
+        (
+            &[
+                ("ALL_PROXY", "http://b.test"),
+                ("all_proxy", "http://a.test"),
+            ],
+            "x.test",
+            25,
+            Some("http://a.test"),
+        ),
+        // The lower case name counts, even if it is empty.
+        (
+            &[("ALL_PROXY", "http://b.test"), ("all_proxy", "")],
+            "x.test",
+            25,
+            None,
+        ),
+        (&[("ALL_PROXY", " ")], "x.test", 25, None),
+        (
+            &[("ALL_PROXY", "a.test:3128")],
+            "x.test",
+            25,
+            Some("http://a.test:3128"),
+        ),
+        (
+            &[("ALL_PROXY", "bob:secret@a.test:3128/")],
+            "x.test",
+            25,
+            Some("http://bob:***@a.test:3128"),
+        ),
+        // Only these names.
+        (
+            &[
+                ("HTTP_PROXY", "http://b.test"),
+                ("https_proxy", "http://a.test"),
+            ],
+            "x.test",
+            25,
+            None,
+        ),
+        (
+            &[("ALL_PROXY", "http://a.test"), ("NO_PROXY", "*")],
+            "x.test",
+            25,
+            None,
+        ),
+        (
+            &[("ALL_PROXY", "http://a.test"), ("no_proxy", "")],
+            "x.test",
+            25,
+            Some("http://a.test"),
+        ),
+        (
+            &[
+                ("ALL_PROXY", "http://a.test"),
+                ("no_proxy", ""),
+                ("NO_PROXY", "*"),
+            ],
+            "x.test",
+            25,
+            Some("http://a.test"),
+        ),
+    ];
+    for &(variables, host, port, expected) in cases {
+        let variable = |name: &str| {
+            let mut found = variables.iter().filter(|(each, _)| *each == name);
+            found.next().map(|(_, value)| (*value).to_owned())
+        };
+        let proxy = ProxyServer::from_variables(host, port, variable).unwrap();
+        let proxy = proxy.map(|proxy| proxy.to_string());
+        assert_eq!(proxy.as_deref(), expected, "{variables:?}");
+    }
+    for (value, offset) in [
+        ("socks4://a.test", 0),
+        ("a.test:x", 7),
+        ("bob:can/ary@a.test", 7),
+    ] {
+        let error = ProxyServer::from_variables("x.test", 25, |name| {
+            (name == "all_proxy").then(|| value.to_owned())
+        });
+        let error = error.unwrap_err();
+        assert_eq!(error.offset(), offset, "{error}");
+        assert!(!format!("{error:#}").contains("can"), "{error:#}");
+        // Not even looked at for a server without a proxy.
+        let excluded = ProxyServer::from_variables("x.test", 25, |name| match name {
+            "all_proxy" => Some(value.to_owned()),
+            _ => Some("x.test".to_owned()),
+        });
+        assert!(excluded.unwrap().is_none());
+    }
+}
+
+#[test]
+fn entries_of_no_proxy_are_for_domains_addresses_networks_and_ports() {
+    // An entry, the servers that it is for, and those that it is not for.
+    let cases: &[(&str, &[&str], &[&str])] = &[
+        ("*", &["mail.test:25", "192.0.2.1:25", "[::1]:25"], &[]),
+        (
+            "example.org",
+            &[
+                "example.org:25",
+                "mail.example.org:587",
+                "a.b.example.org:25",
+                "EXAMPLE.org:25",
+                "example.org.:25",
+            ],
+            &[
+                "anexample.org:25",
+                "example.org.test:25",
+                "org:25",
+                "example.com:25",
+            ],
+        ),
+        (
+            ".example.org",
+            &["example.org:25", "mail.example.org:25"],
+            &["anexample.org:25"],
+        ),
+        (
+            "*.example.org.",
+            &["mail.example.org:25"],
+            &["anexample.org:25"],
+        ),
+        (
+            "Example.ORG:587",
+            &["mail.example.org:587"],
+            &["mail.example.org:25"],
+        ),
+        (
+            "localhost",
+            &["localhost:25"],
+            &["127.0.0.1:25", "notlocalhost:25"],
+        ),
+        (
+            "192.0.2.1",
+            &["192.0.2.1:25"],
+            &[
+                "192.0.2.11:25",
+                "192.0.2.1.test:25",
+                "[::ffff:192.0.2.1]:25",
+            ],
+        ),
+        ("192.0.2.1:25", &["192.0.2.1:25"], &["192.0.2.1:587"]),
+        (
+            "192.0.2.0/24",
+            &["192.0.2.0:25", "192.0.2.255:25"],
+            &["192.0.3.0:25", "mail.test:25"],
+        ),
+        (
+            "192.0.2.128/25:465",
+            &["192.0.2.200:465"],
+            &["192.0.2.200:25", "192.0.2.1:465"],
+        ),
+        (
+            "0.0.0.0/0",
+            &["203.0.113.9:25"],
+            &["[2001:db8::1]:25", "mail.test:25"],
+        ),
+        ("192.0.2.7/32", &["192.0.2.7:25"], &["192.0.2.6:25"]),
+        (
+            "2001:db8::1",
+            &["[2001:db8::1]:25", "[2001:db8:0::1]:25"],
+            &["[2001:db8::2]:25"],
+        ),
+        (
+            "[2001:db8::1]",
+            &["[2001:db8::1]:25"],
+            &["[2001:db8::2]:25"],
+        ),
+        (
+            "[2001:db8::1]:25",
+            &["[2001:db8::1]:25"],
+            &["[2001:db8::1]:587"],
+        ),
+        (
+            "2001:db8::/32",
+            &["[2001:db8:ffff::1]:25"],
+            &["[2001:db9::1]:25", "192.0.2.1:25"],
+        ),
+        ("::/0", &["[2001:db8::1]:25"], &["192.0.2.1:25"]),
+        (
+            "a.test, mail.test ,b.test",
+            &["a.test:25", "mail.test:25", "b.test:25"],
+            &["c.test:25"],
+        ),
+        // Ignored.
+        ("", &[], &["mail.test:25", ":25"]),
+        (".", &[], &["mail.test:25"]),
+        ("*.", &[], &["mail.test:25"]),
+        (",,", &[], &["mail.test:25"]),
+        ("mail.test:x", &[], &["mail.test:25"]),
+        ("192.0.2.0/33", &[], &["192.0.2.0:25"]),
+        ("192.0.2.0/-1", &[], &["192.0.2.0:25"]),
+        ("2001:db8::/129", &[], &["[2001:db8::]:25"]),
+        ("mail*.test", &[], &["mail1.test:25"]),
+    ];
+    for (entry, reached, proxied) in cases {
+        let is_direct = |server: &str| {
+            let (host, port) = server.rsplit_once(':').unwrap();
+            let variable = |name: &str| match name {
+                "ALL_PROXY" => Some("socks5://proxy.test".to_owned()),
+                "NO_PROXY" => Some((*entry).to_owned()),
+                _ => None,
+            };
+            let proxy = ProxyServer::from_variables(host, port.parse().unwrap(), variable);
+            proxy.unwrap().is_none()
+        };
+        for server in *reached {
+            assert!(is_direct(server), "{entry}: {server}");
+            let bare = server.replace(['[', ']'], "");
+            assert!(is_direct(&bare), "{entry}: {bare}");
+        }
+        for server in *proxied {
+            assert!(!is_direct(server), "{entry}: {server}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn v37_no_error_of_the_url_of_a_proxy_shows_what_is_before_the_last_at_sign(
+        scheme in prop::sample::select(vec!["socks5://", "http://", "https://", "x://", ""]),
+        before in "[-a-z0-9:/?#@%&=\\\\\\[\\]. é]{0,12}",
+        after in "[-a-z0-9:/?#@%&=\\\\\\[\\]. é]{0,12}",
+        rest in "[-a-z0-9:/?#%&=\\\\\\[\\]. é]{0,24}",
+        entry in "[-a-z0-9:/.*, \\[\\]]{0,24}",
+    ) {
+        let url = format!("{scheme}bob:{before}CANARY{after}@{rest}");
+        let variable = |name: &str| match name {
+            "all_proxy" => Some(url.clone()),
+            _ => Some(entry.clone()),
+        };
+        for result in [
+            ProxyServer::from_url(&url).map(Some),
+            ProxyServer::from_variables(&rest, 25, variable),
+        ] {
+            let shown = match result {
+                Ok(proxy) => format!("{proxy:?}"),
+                Err(error) => format!("{error} {error:#} {error:?} {:?}", error.kind()),
+            };
+            prop_assert!(!shown.contains("CANARY"), "{}: {}", url, shown);
+        }
+    }
+}
