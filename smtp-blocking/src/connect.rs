@@ -54,8 +54,9 @@ impl Client<Socket, Session> {
     /// one fails, and the first connection wins. So a dead address costs 250 ms. Only TCP races:
     /// there is one SMTP session at a time. If it fails in a way that may be different elsewhere,
     /// the race goes on; [`Attempts`](crate::tls::Attempts) has the rules. Connections come from the
-    /// endpoint's [local address](crate::tls::EndpointBuilder::local_address), if it has one. No
-    /// thread is started.
+    /// endpoint's [local address](crate::tls::EndpointBuilder::local_address), if it has one. With a
+    /// [proxy](crate::tls::EndpointBuilder::proxy) its addresses race, and the name of the server is
+    /// not resolved here. No thread is started.
     ///
     /// The endpoint's timeouts limit the connection to each address. The system's resolver has no
     /// time limit; with [`connect_to`](Self::connect_to) a caller can use another.
@@ -85,8 +86,8 @@ impl Client<Socket, Session> {
         Self::connect_to(endpoint, &resolve(endpoint)?)
     }
 
-    /// Connects as [`connect`](Self::connect) does, but to known addresses. An endpoint that is a
-    /// Unix socket has none.
+    /// Connects as [`connect`](Self::connect) does, but to known addresses: those of the server, or
+    /// of its proxy. An endpoint that is a Unix socket has none.
     ///
     /// The server's certificate must still be for the host of the endpoint.
     ///
@@ -122,7 +123,7 @@ pub(crate) fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, Error> {
     if endpoint.unix_path().is_some() {
         return Ok(Vec::new());
     }
-    let name = (endpoint.host(), endpoint.port());
+    let name = (endpoint.connect_host(), endpoint.connect_port());
     match name.to_socket_addrs() {
         Ok(addresses) => Ok(addresses.collect()),
         Err(error) => Err(Error::connect(error).with_peer(endpoint.peer())),

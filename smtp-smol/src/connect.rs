@@ -59,8 +59,9 @@ impl Client<Socket, Session> {
     /// one fails, and the first connection wins. So a dead address costs 250 ms. Only TCP races:
     /// there is one SMTP session at a time. If it fails in a way that may be different elsewhere,
     /// the race goes on; [`Attempts`](crate::tls::Attempts) has the rules. Connections come from the
-    /// endpoint's [local address](crate::tls::EndpointBuilder::local_address), if it has one. No
-    /// task is spawned.
+    /// endpoint's [local address](crate::tls::EndpointBuilder::local_address), if it has one. With a
+    /// [proxy](crate::tls::EndpointBuilder::proxy) its addresses race, and the name of the server is
+    /// not resolved here. No task is spawned.
     ///
     /// The endpoint's timeouts limit the resolution of the name and the connection to each address.
     ///
@@ -92,7 +93,7 @@ impl Client<Socket, Session> {
         if endpoint.unix_path().is_some() {
             return Self::connect_to(endpoint, &[]).await;
         }
-        let name = (endpoint.host(), endpoint.port());
+        let name = (endpoint.connect_host(), endpoint.connect_port());
         let limit = Timer::after(endpoint.timeouts().connect());
         let addresses = connecting(limit, resolve(name))
             .await
@@ -100,8 +101,8 @@ impl Client<Socket, Session> {
         Self::connect_to(endpoint, &addresses).await
     }
 
-    /// Connects as [`connect`](Self::connect) does, but to known addresses. An endpoint that is a
-    /// Unix socket has none.
+    /// Connects as [`connect`](Self::connect) does, but to known addresses: those of the server, or
+    /// of its proxy. An endpoint that is a Unix socket has none.
     ///
     /// The server's certificate must still be for the host of the endpoint.
     ///
