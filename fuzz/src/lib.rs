@@ -20,13 +20,17 @@ mod body;
 mod capabilities;
 mod command_reparse;
 mod from_message;
+mod http_connect;
 mod operations;
 mod parameters;
 mod pool;
+mod proxied;
+mod proxy_header;
 mod reply;
 mod sasl;
 mod session_chunked;
 mod session_whole;
+mod socks5;
 mod starttls;
 mod url;
 mod xtext;
@@ -36,6 +40,9 @@ mod xtext;
 mod common;
 #[path = "../../smtp-proto/tests/reference/mod.rs"]
 mod reference;
+// Tunnels and their models, side by side.
+#[path = "../../smtp-tunnel/tests/model/mod.rs"]
+mod tunnels;
 // The pool and its model, side by side.
 #[path = "../../smtp-pool/tests/history/mod.rs"]
 mod history;
@@ -45,13 +52,16 @@ pub use body::body;
 pub use capabilities::capabilities;
 pub use command_reparse::command_reparse;
 pub use from_message::from_message;
+pub use http_connect::http_connect;
 pub use operations::operations;
 pub use parameters::parameters;
 pub use pool::pool;
+pub use proxy_header::proxy_header;
 pub use reply::reply;
 pub use sasl::sasl;
 pub use session_chunked::session_chunked;
 pub use session_whole::session_whole;
+pub use socks5::socks5;
 pub use starttls::starttls;
 pub use url::url;
 pub use xtext::xtext;
@@ -66,13 +76,16 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("capabilities", capabilities),
     ("command_reparse", command_reparse),
     ("from_message", from_message),
+    ("http_connect", http_connect),
     ("operations", operations),
     ("parameters", parameters),
     ("pool", pool),
+    ("proxy_header", proxy_header),
     ("reply", reply),
     ("sasl", sasl),
     ("session_chunked", session_chunked),
     ("session_whole", session_whole),
+    ("socks5", socks5),
     ("starttls", starttls),
     ("url", url),
     ("xtext", xtext),

@@ -144,21 +144,24 @@ pub(crate) fn check(login: Option<(&str, &str)>, host: &str, turns: &[&[u8]], pi
     let Ok(destination) = Destination::new(host, port) else {
         return;
     };
-    let expected = expected(login, host, port, turns);
     let proxy = match login {
         None => Proxy::socks5(),
-        Some((user, password)) => Proxy::socks5().credentials(user, password).unwrap(),
+        Some((user, password)) => match Proxy::socks5().credentials(user, password) {
+            Ok(proxy) => proxy,
+            Err(_) => return,
+        },
     };
+    let expected = expected(login, host, port, turns);
     let most = if login.is_some() { 3 } else { 2 };
     assert!(expected.sent.len() <= most, "at most {most} round trips");
     for &piece in pieces {
         let tunnel = Tunnel::new(Spy::new(), &proxy, destination.clone());
         let (run, shown) = super::run(tunnel, turns, piece);
         assert_eq!(run, expected, "in pieces of {piece}");
-        for secret in [
-            super::SMTP_SECRET,
-            login.map_or(super::SMTP_SECRET, |login| login.1),
-        ] {
+        // Any other password may be a word of the text by chance.
+        let password = login.map(|(_, password)| password);
+        let password = password.filter(|password| password.starts_with("Canary-"));
+        for secret in password.into_iter().chain([super::SMTP_SECRET]) {
             assert!(!shown.contains(secret), "I9: {shown}");
         }
     }
