@@ -21,6 +21,7 @@ mod failure;
 mod fill;
 
 mod questions;
+mod token;
 mod upgrade;
 
 mod batch;

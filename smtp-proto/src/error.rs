@@ -19,7 +19,7 @@ use crate::extension::LimitExceeded;
 use crate::location::Location;
 use crate::reply::Reply;
 use crate::reply_reader::ReplyError;
-use crate::sasl::ExchangeError;
+use crate::sasl::{CredentialsError, ExchangeError};
 use crate::stage::{Stage, Timeout};
 pub(crate) use hint::{of_fault, of_rejection};
 pub use peer::Peer;
@@ -206,6 +206,11 @@ pub enum AuthenticationError {
         /// As in `Rejected`.
         detail: Option<Vec<u8>>,
     },
+    /// The source of the token failed: see
+    /// [`Connection::fail_token`](crate::Connection::fail_token).
+    TokenSource(TransportError),
+    /// The token that was provided cannot be sent.
+    InvalidToken(CredentialsError),
     /// The exchange failed before the server rejected it.
     Exchange(ExchangeError),
 }
@@ -240,6 +245,11 @@ pub enum ApiMisuse {
     UpgradePending,
     /// There is no TLS upgrade to begin: TLS is not requested, or is done.
     NoUpgrade,
+    /// A [token](crate::Credentials::fetched_token) is wanted, and the caller has not asked for the
+    /// request.
+    TokenWanted,
+    /// No token is wanted: the credentials have one, or it was provided.
+    NoTokenWanted,
     /// More bytes were acknowledged than were transmitted.
     SentTooMuch,
 }
@@ -365,6 +375,7 @@ impl Error {
                 | ErrorKind::Authentication(_)
                 | ErrorKind::Unsupported(_)
                 | ErrorKind::LimitExceeded(_)
+                | ErrorKind::Timeout(Timeout::Token)
         ) && !self.0.reply.as_ref().is_some_and(ends)
     }
 
@@ -424,7 +435,9 @@ impl Error {
     /// [`RecipientStatus`](crate::RecipientStatus).
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
-            ErrorKind::Proxy(error) | ErrorKind::Transport(error) => error.transient,
+            ErrorKind::Proxy(error)
+            | ErrorKind::Transport(error)
+            | ErrorKind::Authentication(AuthenticationError::TokenSource(error)) => error.transient,
             ErrorKind::Timeout(_)
             | ErrorKind::ConnectionLost
             | ErrorKind::Earlier(_)
@@ -460,7 +473,10 @@ impl Eq for Error {}
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match &self.0.kind {
-            ErrorKind::Transport(error) | ErrorKind::Source(error) | ErrorKind::Recode(error) => {
+            ErrorKind::Transport(error)
+            | ErrorKind::Source(error)
+            | ErrorKind::Recode(error)
+            | ErrorKind::Authentication(AuthenticationError::TokenSource(error)) => {
                 Some(&*error.error)
             }
             // The text of the proxy's reply is in that of the error.

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::reply::Reply;
+use crate::sasl::TokenRequest;
 
 /// The id of a message that was submitted to a [`Connection`](crate::Connection).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,6 +66,10 @@ pub struct CommandId(pub(crate) u64);
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// A token is wanted for AUTH: provide it by
+    /// [`provide_token`](crate::Connection::provide_token), or fail by
+    /// [`fail_token`](crate::Connection::fail_token).
+    TokenWanted(TokenRequest),
     /// The server is ready for messages: greeting, TLS and authentication are done, if configured.
     Ready,
     /// Streamed content: the next piece is wanted.

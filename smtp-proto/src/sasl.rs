@@ -45,6 +45,7 @@ mod xoauth2;
 
 pub use anonymous::Anonymous;
 pub use bearer::TokenRequest;
+pub(crate) use bearer::check_token;
 pub use context::ConnectionInfo;
 #[cfg(feature = "legacy")]
 pub use cram_md5::CramMd5;
@@ -118,6 +119,16 @@ pub trait Mechanism: fmt::Debug + Send + Sync {
     fn is_usable(&self, context: &ConnectionInfo<'_>) -> bool {
         let _ = context;
         true
+    }
+
+    /// Whether the caller fetches a token before the exchange [starts](Self::start); `false` by
+    /// default.
+    ///
+    /// If so, the connection asks for it by
+    /// [`Event::TokenWanted`](crate::Event::TokenWanted), and [`ConnectionInfo::token`] returns it.
+    /// It is visible ASCII, and not longer than the token of [`OAuthBearer`].
+    fn wants_token(&self) -> bool {
+        false
     }
 
     /// Whether the mechanism can get new secrets after a rejection; `false` by default.

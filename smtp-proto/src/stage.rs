@@ -41,6 +41,8 @@ pub enum Stage {
     TlsHandshake,
     /// XCLIENT.
     Xclient,
+    /// Waiting for the [token](crate::Credentials::fetched_token) that the caller fetches for AUTH.
+    Token,
     /// AUTH.
     Auth,
     /// Between commands.
@@ -95,6 +97,8 @@ pub enum Timeout {
     StartTls,
     /// The limit for a TLS handshake from the first byte.
     ImplicitTls,
+    /// The limit for the token that the caller fetches.
+    Token,
     /// The limit for the whole session.
     Session,
 }
@@ -166,6 +170,7 @@ impl Stage {
             }
             // The reply is another greeting.
             Self::Xclient => step!(Setup, greeting, "at XCLIENT", "the reply to XCLIENT"),
+            Self::Token => step!(Setup, token, "before AUTH", "the token"),
             Self::Auth => step!(Setup, auth, "at AUTH", "the reply to AUTH"),
             Self::Idle => step!(Rest, command, "between commands", "the next command"),
             Self::Mail => step!(Transaction, mail, "at MAIL", "the reply to MAIL", ENVELOPE),
@@ -256,6 +261,7 @@ impl Timeout {
                 Stage::TlsHandshake.step().awaited
             }
             (Self::StartTls, _) => "STARTTLS to be done",
+            (Self::Token, _) => Stage::Token.step().awaited,
             (Self::Session, _) => "the connection's work to be done",
         }
     }

@@ -15,6 +15,7 @@ use core::time::Duration;
 /// | [`first_byte`](Self::with_first_byte) | the first byte of the greeting | as `greeting` | as `greeting` |
 /// | [`ehlo`](Self::with_ehlo) | the reply to EHLO or HELO | 60 s | 5 min |
 /// | [`starttls`](Self::with_starttls) | STARTTLS, handshake and second EHLO; or implicit TLS | 30 s | 5 min |
+/// | [`token`](Self::with_token) | a token that the caller fetches | 30 s | 5 min |
 /// | [`auth`](Self::with_auth) | each reply within AUTH | 60 s | 5 min |
 /// | [`mail`](Self::with_mail), [`rcpt`](Self::with_rcpt) | the reply to MAIL, to each RCPT | 60 s | 5 min |
 /// | [`data_init`](Self::with_data_init) | the reply to DATA | 60 s | 2 min |
@@ -48,6 +49,7 @@ pub struct Timeouts {
     pub(crate) first_byte: Option<Duration>,
     pub(crate) ehlo: Duration,
     pub(crate) starttls: Duration,
+    pub(crate) token: Duration,
     pub(crate) auth: Duration,
     pub(crate) mail: Duration,
     pub(crate) rcpt: Duration,
@@ -70,6 +72,7 @@ impl Timeouts {
             greeting: Duration::from_secs(30),
             ehlo: minute,
             starttls: Duration::from_secs(30),
+            token: Duration::from_secs(30),
             auth: minute,
             mail: minute,
             rcpt: minute,
@@ -90,6 +93,7 @@ impl Timeouts {
             first_byte: None,
             ehlo: five_minutes,
             starttls: five_minutes,
+            token: five_minutes,
             auth: five_minutes,
             mail: five_minutes,
             rcpt: five_minutes,
@@ -121,6 +125,7 @@ impl Timeouts {
             &mut self.greeting,
             &mut self.ehlo,
             &mut self.starttls,
+            &mut self.token,
             &mut self.auth,
             &mut self.mail,
             &mut self.rcpt,
@@ -193,6 +198,7 @@ limits! {
     greeting with_greeting "the greeting, and for the one that answers XCLIENT";
     ehlo with_ehlo "the reply to EHLO or HELO";
     starttls with_starttls "STARTTLS, the handshake and the reply to the EHLO after it, together; and for the handshake of implicit TLS";
+    token with_token "the [token](crate::Credentials::fetched_token) that the caller fetches, counted from the moment it is wanted";
     auth with_auth "each reply within AUTH";
     mail with_mail "the reply to MAIL";
     rcpt with_rcpt "the reply to each RCPT";

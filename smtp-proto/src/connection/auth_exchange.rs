@@ -23,16 +23,25 @@ pub(crate) struct AuthExchange {
     cancelled: Option<ExchangeError>,
 }
 
+/// How an authentication begins.
+pub(crate) enum Begun {
+    /// With the initial response, if it is sent with AUTH.
+    Exchange(AuthExchange, Option<Secret>),
+    /// The caller has to fetch a token.
+    TokenWanted,
+}
+
 impl AuthExchange {
-    /// Begins an exchange by the first mechanism that both sides can use. Returns the initial
-    /// response, if it is sent with AUTH.
+    /// Begins an exchange by the first mechanism that both sides can use, unless the mechanism
+    /// wants a token that the caller has not fetched.
     pub(crate) fn begin(
         credentials: &Credentials,
         config: &Config,
         capabilities: &Capabilities,
         tls: Option<&TlsInfo>,
         seed: &Seed,
-    ) -> Result<(Self, Option<Secret>), AuthenticationError> {
+        token: Option<&Secret>,
+    ) -> Result<Begun, AuthenticationError> {
         let advertised = capabilities.auth().collect::<Vec<_>>();
         if advertised.is_empty() {
             return Err(if tls.is_none() && capabilities.start_tls() {
@@ -49,6 +58,9 @@ impl AuthExchange {
         if config.renewing {
             info = info.after_rejected_token();
         }
+        if let Some(token) = token {
+            info = info.with_token(token);
+        }
         if credentials.defers_initial_response() {
             info = info.deferring_initial_response();
         }
@@ -61,6 +73,9 @@ impl AuthExchange {
                     .collect(),
             });
         };
+        if mechanism.wants_token() && token.is_none() {
+            return Ok(Begun::TokenWanted);
+        }
         let (driver, initial) =
             Driver::begin(&*mechanism, &info).map_err(AuthenticationError::Exchange)?;
         let exchange = Self {
@@ -68,7 +83,7 @@ impl AuthExchange {
             renewable: mechanism.can_refresh() && !config.renewing,
             cancelled: None,
         };
-        Ok((exchange, initial))
+        Ok(Begun::Exchange(exchange, initial))
     }
 
     pub(crate) fn mechanism(&self) -> Name {

@@ -74,6 +74,7 @@ pub(crate) struct InputBudget {
 pub(crate) enum EventCursor {
     #[default]
     Nothing,
+    TokenWanted,
     Ready,
     Ended,
 }
@@ -96,7 +97,7 @@ impl Core {
             Stage::Rset => self.on_rset_reply(reply)?,
             Stage::Command => self.on_command_reply(reply)?,
             _ if stage.is_of_transaction() => self.on_transaction_reply(now, answered, reply)?,
-            _ => self.on_session_reply(reply)?,
+            _ => self.on_session_reply(now, reply)?,
         }
         self.finish_front();
         if reply.code().as_u16() == UNAVAILABLE && !self.phase.is_ended() {
@@ -180,7 +181,7 @@ impl Core {
         Ok(())
     }
 
-    fn on_session_reply(&mut self, reply: ReplyRef<'_>) -> Result<(), Error> {
+    fn on_session_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
         let state = match &mut self.phase {
             Phase::Open(state) | Phase::Draining { state, .. } => {
                 core::mem::replace(state, State::Ended)
@@ -188,6 +189,9 @@ impl Core {
             Phase::Failed(error) => return Err(error.clone()),
         };
         let state = state.advance(reply, &mut self.context())?;
+        if matches!(state, State::AwaitToken(_)) {
+            self.io.begin_token(now);
+        }
         self.enter(state);
         Ok(())
     }

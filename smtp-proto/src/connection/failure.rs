@@ -4,7 +4,7 @@ use core::task::Poll;
 
 use crate::command::Line;
 use crate::connection::core::{Core, Phase};
-use crate::connection::handshake::{CLOSING, State, UNAVAILABLE};
+use crate::connection::handshake::{CLOSING, State, TokenClaim, UNAVAILABLE};
 use crate::connection::queue::Queued;
 use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError};
 use crate::pipelining::Pipelining;
@@ -142,6 +142,9 @@ impl Core {
                 Stage::TlsHandshake,
                 ApiMisuse::UpgradePending,
             )),
+            Phase::Open(State::AwaitToken(TokenClaim::Unclaimed)) => {
+                Poll::Ready(Error::misuse(Stage::Token, ApiMisuse::TokenWanted))
+            }
             Phase::Open(State::Ready) => match self.queue.next() {
                 Some(Queued::Mail(transaction))
                     if transaction.is_starved()

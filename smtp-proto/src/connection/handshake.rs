@@ -9,18 +9,20 @@
 //!                       └───┼───────────────────┼──────────────────────┘
 //!                           ├─▶ ExpectXclient ──┼─▶ (all but TLS is discarded) ──▶ ExpectEhloAgain
 //!                           ▼                   ▼                                       │
-//!                       ExpectAuth ──▶ Ready ◀──┴───────────────────────────────────────┘
+//!     AwaitToken ─────▶ ExpectAuth ──▶ Ready ◀──┴───────────────────────────────────────┘
 //!                                        └─▶ ExpectQuit ──▶ Closed
 //! ```
 //!
+//! `AwaitToken` comes before `ExpectAuth` if the caller fetches a token for it.
+//!
 //! A configuration that requires TLS leaves `ExpectEhlo` and `ExpectStartTls` only for `AwaitTls`
-//! or with an error. It has no transition into `ExpectHelo`, `ExpectXclient`, `ExpectAuth` or
-//! `Ready` before TLS.
+//! or with an error. It has no transition into `ExpectHelo`, `ExpectXclient`, `AwaitToken`,
+//! `ExpectAuth` or `Ready` before TLS.
 
 use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::{Protocol, Security};
-use crate::connection::auth_exchange::AuthExchange;
+use crate::connection::auth_exchange::{AuthExchange, Begun};
 use crate::connection::io::Io;
 use crate::connection::transaction::SeenLimit;
 use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError};
@@ -28,6 +30,7 @@ use crate::extension::xclient::Attributes;
 use crate::pipelining::Pipelining;
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::sasl;
+use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::stage::Stage;
 use crate::tls::TlsInfo;
@@ -48,6 +51,8 @@ pub(crate) enum State {
     ExpectXclient(Attributes),
     /// After XCLIENT, on behalf of another client.
     ExpectEhloAgain,
+    /// The caller fetches a token for AUTH.
+    AwaitToken(TokenClaim),
     ExpectAuth(AuthExchange),
     Ready,
     ExpectQuit,
@@ -61,6 +66,15 @@ pub(crate) enum TlsStart {
     StartTls,
     /// The connection itself: the greeting arrives inside TLS.
     FirstByte,
+}
+
+/// Whether the caller knows that a token is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenClaim {
+    /// It has not asked.
+    Unclaimed,
+    /// It has the request, and fetches the token.
+    Claimed,
 }
 
 /// Facts about the server, learned in cleartext or inside TLS, never both.
@@ -121,11 +135,25 @@ impl State {
             Self::ExpectEhloAgain => on_second_ehlo_reply(reply, cx),
             Self::ExpectAuth(exchange) => on_auth_reply(exchange, reply, cx),
             Self::ExpectQuit => Ok(Self::Ended),
-            state @ (Self::AwaitTls(_) | Self::TlsHandshake(_) | Self::Ready | Self::Ended) => {
+            state @ (Self::AwaitTls(_)
+            | Self::TlsHandshake(_)
+            | Self::AwaitToken(_)
+            | Self::Ready
+            | Self::Ended) => {
                 let stage = state.stage();
                 Err(Error::protocol(stage, ProtocolError::UnexpectedReply))
             }
         }
+    }
+
+    /// Authenticates with the token that the caller has fetched.
+    pub(crate) fn with_token(token: &Secret, cx: &mut Context<'_>) -> Result<Self, Error> {
+        sasl::check_token(token).map_err(|error| {
+            let kind = ErrorKind::Authentication(AuthenticationError::InvalidToken(error));
+            Error::new(Stage::Token, kind)
+        })?;
+        cx.io.end_token();
+        log_in(Some(token), cx)
     }
 
     /// Sends QUIT. No other state follows except the end.
@@ -157,6 +185,7 @@ impl State {
             Self::ExpectHelo => Stage::Helo,
             Self::ExpectStartTls => Stage::StartTls,
             Self::AwaitTls(_) | Self::TlsHandshake(_) => Stage::TlsHandshake,
+            Self::AwaitToken(_) => Stage::Token,
             Self::ExpectAuth(_) => Stage::Auth,
             Self::Ready | Self::Ended => Stage::Idle,
             Self::ExpectQuit => Stage::Quit,
@@ -332,6 +361,11 @@ fn on_xclient_reply(
 
 /// Authenticates if there are credentials; otherwise the connection is ready.
 fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
+    log_in(None, cx)
+}
+
+/// Authenticates, with a token if the caller has fetched one.
+fn log_in(token: Option<&Secret>, cx: &mut Context<'_>) -> Result<State, Error> {
     let config = cx.io.config.clone();
     let Some(credentials) = &config.credentials else {
         return Ok(ready(cx));
@@ -341,8 +375,12 @@ fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
         return Err(Error::new(Stage::Auth, ErrorKind::TlsUnavailable));
     }
     let capabilities = &cx.server.capabilities;
-    let (exchange, initial) = AuthExchange::begin(credentials, &config, capabilities, tls, cx.seed)
+    let begun = AuthExchange::begin(credentials, &config, capabilities, tls, cx.seed, token)
         .map_err(unauthenticated)?;
+    let (exchange, initial) = match begun {
+        Begun::Exchange(exchange, initial) => (exchange, initial),
+        Begun::TokenWanted => return Ok(State::AwaitToken(TokenClaim::Unclaimed)),
+    };
     let mechanism = exchange.mechanism();
     cx.io.send(&Line::Auth {
         mechanism,

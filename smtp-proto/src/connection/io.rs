@@ -414,6 +414,16 @@ impl Io {
         self.timers.end_tls();
     }
 
+    /// Starts the time limit of the token that the caller fetches.
+    pub(crate) fn begin_token(&mut self, now: Time) {
+        self.timers.begin_token(now, &self.config.timeouts);
+    }
+
+    /// Stops the time limit of the token.
+    pub(crate) fn end_token(&mut self) {
+        self.timers.end_token();
+    }
+
     /// The time limit that expires first, and when.
     pub(crate) fn deadline(&self) -> Option<(Time, Timeout)> {
         let limit = self.timers.deadline();

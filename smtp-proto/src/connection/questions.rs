@@ -244,7 +244,13 @@ impl Connection {
             core.phase.state(),
             Ok(State::Ready | State::ExpectQuit | State::Ended)
         );
-        if core.announced == EventCursor::Nothing && is_ready {
+        if core.announced == EventCursor::Nothing
+            && let Some(request) = core.claim_token()
+        {
+            core.announced = EventCursor::TokenWanted;
+            return Some(Ok(Event::TokenWanted(request)));
+        }
+        if core.announced < EventCursor::Ready && is_ready {
             core.announced = EventCursor::Ready;
             return Some(Ok(Event::Ready));
         }

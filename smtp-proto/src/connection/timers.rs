@@ -18,6 +18,8 @@ pub(crate) struct Timers {
     /// The limit for an operation of the transport to send the bytes that it owns.
     operation: Option<Time>,
     tls: Option<(Time, Timeout)>,
+    /// The limit for the token that the caller fetches.
+    token: Option<Time>,
 }
 
 /// The limit for the next reply.
@@ -102,6 +104,16 @@ impl Timers {
         self.tls = None;
     }
 
+    /// Starts the limit for the token that the caller fetches.
+    pub(crate) fn begin_token(&mut self, now: Time, timeouts: &Timeouts) {
+        self.token = Some(now.saturating_add(Stage::Token.limit(timeouts)));
+    }
+
+    /// Stops that limit.
+    pub(crate) fn end_token(&mut self) {
+        self.token = None;
+    }
+
     /// Starts the limit for the transport to take the bytes up to this position, unless it is busy
     /// with others.
     pub(crate) fn write(&mut self, now: Time, end: u64, timeouts: &Timeouts) {
@@ -140,9 +152,11 @@ impl Timers {
         let mut soonest = self.reply.map(|reply| (reply.until, reply.timeout));
         let write = self.write.map(|(until, _)| (until, Timeout::Write));
         let operation = self.operation.map(|until| (until, Timeout::Write));
+        let token = self.token.map(|until| (until, Timeout::Token));
         let session = self.session.map(|until| (until, Timeout::Session));
         // Of limits that expire at the same time, the first counts.
-        for limit in [write, operation, session, self.tls].into_iter().flatten() {
+        let limits = [write, operation, token, session, self.tls];
+        for limit in limits.into_iter().flatten() {
             if soonest.is_none_or(|(until, _)| limit.0 < until) {
                 soonest = Some(limit);
             }

@@ -177,6 +177,11 @@ impl fmt::Display for AuthenticationError {
                 f.write_str("the server rejected the token")?;
                 with(f, detail.as_deref())
             }
+            Self::TokenSource(error) => {
+                f.write_str("the source of the token failed")?;
+                cause(f, error)
+            }
+            Self::InvalidToken(error) => error.fmt(f),
             Self::Exchange(failure) => failure.fmt(f),
         }
     }
@@ -195,6 +200,8 @@ impl fmt::Display for ApiMisuse {
             Self::NothingUnderWay => "nothing is pending, so waiting would never end",
             Self::UpgradePending => "TLS must begin first",
             Self::NoUpgrade => "there is no TLS upgrade to begin",
+            Self::TokenWanted => "a token is wanted, and the caller has not asked for the request",
+            Self::NoTokenWanted => "no token is wanted",
             Self::SentTooMuch => "more bytes were acknowledged than were transmitted",
         })
     }

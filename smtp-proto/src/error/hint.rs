@@ -64,6 +64,9 @@ impl Error {
             ErrorKind::Misuse(ApiMisuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
+            ErrorKind::Misuse(ApiMisuse::TokenWanted) => {
+                Some("connect with a source of tokens, or with credentials that have a token")
+            }
             ErrorKind::Unsupported(need) => of_need(self.stage(), need, self.location()),
             ErrorKind::Content(fault) => of_fault(*fault),
             _ => None,
@@ -176,7 +179,8 @@ impl Error {
             AuthenticationError::Expired { .. } => {
                 Some("the token may have expired: try again with a new one")
             }
-            AuthenticationError::Exchange(_) => None,
+            AuthenticationError::TokenSource(error) => error.hint,
+            AuthenticationError::InvalidToken(_) | AuthenticationError::Exchange(_) => None,
         }
     }
 

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::Secret;
 
-/// The token that is requested from a token provider.
+/// The token that is requested from a [provider](super::Credentials::token_provider), or from the
+/// caller that [fetches](super::Credentials::fetched_token) it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenRequest {
@@ -20,7 +21,7 @@ pub enum TokenRequest {
     Refreshed,
 }
 
-/// A user with a token or a token provider.
+/// A user with a token, a token provider, or a token that the caller fetches.
 #[derive(Clone)]
 pub(super) struct Bearer {
     /// The message up to the first 0x01.
@@ -32,6 +33,7 @@ pub(super) struct Bearer {
 enum Token {
     Fixed(Secret),
     Source(Arc<Source>),
+    Fetched,
 }
 
 type Source = dyn Fn(TokenRequest) -> Option<Secret> + Send + Sync;
@@ -55,8 +57,19 @@ impl Bearer {
         }
     }
 
+    pub(super) const fn fetched(front: String) -> Self {
+        Self {
+            front,
+            token: Token::Fetched,
+        }
+    }
+
+    pub(super) fn wants_token(&self) -> bool {
+        matches!(self.token, Token::Fetched)
+    }
+
     pub(super) fn can_refresh(&self) -> bool {
-        matches!(self.token, Token::Source(_))
+        matches!(self.token, Token::Source(_) | Token::Fetched)
     }
 
     /// Begins an exchange that answers the server's error with `error_response`.
@@ -84,6 +97,7 @@ impl Bearer {
                 check_token(&token).map_err(|_| BAD_TOKEN)?;
                 token
             }
+            Token::Fetched => context.token().cloned().ok_or(NOT_FETCHED)?,
         };
         Ok(Secret::concat(&[
             self.front.as_bytes(),
@@ -101,7 +115,8 @@ pub(super) fn check_user(user: &str) -> Result<(), CredentialsError> {
     })
 }
 
-fn check_token(token: &Secret) -> Result<(), CredentialsError> {
+/// Checks that a token is visible ASCII (RFC 6750, section 2.1), and not too long.
+pub(crate) fn check_token(token: &Secret) -> Result<(), CredentialsError> {
     check(Part::Token, token.expose(), |byte| byte.is_ascii_graphic())
 }
 
@@ -166,6 +181,7 @@ impl Exchange for BearerExchange {
 const DETAIL_MAX: usize = 4096;
 
 const NO_TOKEN: ExchangeError = ExchangeError::Mechanism("the token provider returned no token");
+const NOT_FETCHED: ExchangeError = ExchangeError::Mechanism("the token was not fetched");
 const BAD_TOKEN: ExchangeError = ExchangeError::Mechanism(
     "the token provider returned a token that is empty, too long, or not visible ASCII",
 );

@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::Secret;
+
 /// The facts of a connection that an exchange may use.
 ///
 /// # Examples
@@ -19,6 +21,7 @@ pub struct ConnectionInfo<'a> {
     bindings: &'a [(&'a str, &'a [u8])],
     offered: &'a [&'a str],
     needs_refresh: bool,
+    token: Option<&'a Secret>,
     defers_initial_response: bool,
     nonce: [u8; 32],
 }
@@ -33,6 +36,7 @@ impl<'a> ConnectionInfo<'a> {
             bindings: &[],
             offered: &[],
             needs_refresh: false,
+            token: None,
             defers_initial_response: false,
             nonce,
         }
@@ -62,6 +66,16 @@ impl<'a> ConnectionInfo<'a> {
     pub const fn after_rejected_token(self) -> Self {
         Self {
             needs_refresh: true,
+            ..self
+        }
+    }
+
+    /// Adds the token that the caller has fetched for a mechanism that
+    /// [wants](super::Mechanism::wants_token) it.
+    #[must_use]
+    pub const fn with_token(self, token: &'a Secret) -> Self {
+        Self {
+            token: Some(token),
             ..self
         }
     }
@@ -111,6 +125,12 @@ impl<'a> ConnectionInfo<'a> {
         self.needs_refresh
     }
 
+    /// The token that the caller has fetched.
+    #[must_use]
+    pub const fn token(&self) -> Option<&'a Secret> {
+        self.token
+    }
+
     /// Random bytes for this exchange.
     #[must_use]
     pub const fn nonce(&self) -> &[u8; 32] {
@@ -118,7 +138,7 @@ impl<'a> ConnectionInfo<'a> {
     }
 }
 
-/// Shows neither the nonce nor the data of the bindings.
+/// Shows neither the nonce, nor the token, nor the data of the bindings.
 impl fmt::Debug for ConnectionInfo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")

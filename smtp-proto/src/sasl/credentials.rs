@@ -88,9 +88,8 @@ impl Credentials {
     /// The adapters make that attempt themselves.
     ///
     /// The connection calls the provider synchronously, so a provider that fetches a token over the
-    /// network blocks the thread. This suits a blocking client. In an asynchronous program, return
-    /// a token that another task keeps fresh, and `None` if there is none; or fetch a token after
-    /// the error, and connect again with [`token`](Self::token).
+    /// network blocks the thread. This suits a token that another part of the program keeps fresh.
+    /// A token that has to be fetched is one for [`fetched_token`](Self::fetched_token).
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -125,6 +124,42 @@ impl Credentials {
             user,
             vec![Arc::new(bearer), Arc::new(xoauth2)],
         ))
+    }
+
+    /// Creates credentials of a user and an OAuth 2.0 access token that the caller fetches while
+    /// the connection waits, for OAUTHBEARER, or else XOAUTH2.
+    ///
+    /// Once the mechanism is chosen, and before AUTH is sent, the connection asks for the token by
+    /// [`Event::TokenWanted`](crate::Event::TokenWanted), or as the answer of
+    /// [`Connection::poll_token`](crate::Connection::poll_token). It goes on when the token is
+    /// [provided](crate::Connection::provide_token), and keeps its time limits meanwhile. No token
+    /// is asked for if the server advertises neither mechanism. A rejected token is
+    /// [`Expired`](crate::AuthenticationError::Expired), as for
+    /// [`token_provider`](Self::token_provider).
+    ///
+    /// | the program has | constructor |
+    /// | --- | --- |
+    /// | a token that is valid now | [`token`](Self::token) |
+    /// | a token in memory, which it keeps fresh | [`token_provider`](Self::token_provider) |
+    /// | a function that fetches a token over the network | `fetched_token` |
+    ///
+    /// # Errors
+    /// If the user is empty, contains a control character, or is too long.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Credentials;
+    ///
+    /// let credentials = Credentials::fetched_token("alice@example.org")?;
+    /// assert!(credentials.names().eq(["OAUTHBEARER", "XOAUTH2"]));
+    /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+    /// ```
+    pub fn fetched_token(user: &str) -> Result<Self, CredentialsError> {
+        let mechanisms: Vec<Arc<dyn Mechanism>> = vec![
+            Arc::new(OAuthBearer::fetched(user)?),
+            Arc::new(XOAuth2::fetched(user)?),
+        ];
+        Ok(Self::of_user(user, mechanisms))
     }
 
     /// Creates credentials of a user and an OAuth 2.0 access token, for XOAUTH2 only.

@@ -37,6 +37,15 @@ impl OAuthBearer {
     ) -> Result<Self, CredentialsError> {
         Ok(Self(Bearer::from_source(header(user)?, source)))
     }
+
+    /// Logs in as `user` with the token that the caller fetches; see
+    /// [`Credentials::fetched_token`](super::Credentials::fetched_token).
+    ///
+    /// # Errors
+    /// If the user is empty, contains a control character, or is too long.
+    pub fn fetched(user: &str) -> Result<Self, CredentialsError> {
+        Ok(Self(Bearer::fetched(header(user)?)))
+    }
 }
 
 impl Mechanism for OAuthBearer {
@@ -46,6 +55,10 @@ impl Mechanism for OAuthBearer {
 
     fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         self.0.start(context, b"\x01")
+    }
+
+    fn wants_token(&self) -> bool {
+        self.0.wants_token()
     }
 
     fn can_refresh(&self) -> bool {

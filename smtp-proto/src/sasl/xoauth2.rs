@@ -38,6 +38,16 @@ impl XOAuth2 {
         check_user(user)?;
         Ok(Self(Bearer::from_source(format!("user={user}"), source)))
     }
+
+    /// Logs in as `user` with the token that the caller fetches; see
+    /// [`Credentials::fetched_token`](super::Credentials::fetched_token).
+    ///
+    /// # Errors
+    /// If the user is empty, contains a control character, or is too long.
+    pub fn fetched(user: &str) -> Result<Self, CredentialsError> {
+        check_user(user)?;
+        Ok(Self(Bearer::fetched(format!("user={user}"))))
+    }
 }
 
 impl Mechanism for XOAuth2 {
@@ -47,6 +57,10 @@ impl Mechanism for XOAuth2 {
 
     fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         self.0.start(context, b"")
+    }
+
+    fn wants_token(&self) -> bool {
+        self.0.wants_token()
     }
 
     fn can_refresh(&self) -> bool {
