@@ -21,8 +21,8 @@ use common::session::Mode;
 use model_server::{ModelServer, check_lines};
 use proptest::prelude::*;
 use smtp_proto::{
-    ApiMisuse, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Outcome, Pipelining,
-    Security, Seed, StreamedContent, Time, Wire,
+    ApiMisuse, Command, CommandId, Connection, Credentials, Error, ErrorKind, Event, Mail, MailId,
+    Outcome, Pipelining, Security, Seed, StreamedContent, Time, Wire,
 };
 
 /// One operation.
@@ -46,6 +46,11 @@ enum Step {
     PollReply(usize),
     /// Begins TLS if it is due, or only asks whether it is.
     Upgrade(bool),
+    /// Asks whether a token is wanted.
+    PollToken,
+    /// Provides a token, or one that cannot be sent.
+    ProvideToken(bool),
+    FailToken,
     /// Sends up to this number of bytes of output.
     Send(usize),
     Receive(Input),
@@ -113,8 +118,19 @@ struct World {
 }
 
 impl World {
-    fn new(security: Security, mode: Mode, cuts: Cuts, transport: Transport) -> Self {
-        let config = mode.builder().security(security);
+    fn new(setup: Setup, cuts: Cuts, transport: Transport) -> Self {
+        let Setup {
+            security,
+            mode,
+            fetches,
+        } = setup;
+        let mut config = mode.builder().security(security);
+        if fetches {
+            let credentials = Credentials::fetched_token("alice").unwrap();
+            config = config
+                .credentials(credentials)
+                .dangerous_credentials_in_cleartext();
+        }
         Self {
             connection: Connection::new(
                 Arc::new(config.build().unwrap()),
@@ -125,7 +141,7 @@ impl World {
             cuts: cuts.iter().cycle(),
             transport,
             in_operation: false,
-            server: ModelServer::new(mode),
+            server: ModelServer::new(mode, fetches),
             sent: Vec::new(),
             sent_in_cleartext: None,
             transmitted: Vec::new(),
@@ -215,10 +231,21 @@ impl World {
                 }
             }
             Step::Upgrade(complete) => self.upgrade(*complete),
+            Step::PollToken => {
+                let told = self.connection.poll_token();
+                self.tell("token", told);
+            }
+            Step::ProvideToken(is_sound) => {
+                let token = if *is_sound { "t0k3n" } else { "t0 k3n" };
+                let told = self.connection.provide_token(token.into());
+                self.tell("provide", told);
+            }
+            Step::FailToken => self.connection.fail_token(reset()),
             Step::Send(count) => self.send(*count),
             Step::Receive(input) => self.receive(input),
             Step::Turn => {
                 self.upgrade(true);
+                self.fetch();
                 self.send(usize::MAX);
                 self.receive(&Input::Right(9));
             }
@@ -297,6 +324,13 @@ impl World {
                 );
                 true
             }
+            Poll::Ready(Err(error)) if is_token_wanted(&error) => {
+                // The caller gets to know it, and a question then waits.
+                let told = self.connection.poll_token();
+                self.tell("token", told);
+                assert!(self.connection.poll_outcome(id).is_pending());
+                false
+            }
             Poll::Ready(Err(error)) => {
                 let waits = matches!(
                     error.kind(),
@@ -321,6 +355,14 @@ impl World {
             }
             Ok(_) => self.tell("upgrade begun", ()),
             Err(error) => self.tell("upgrade", error),
+        }
+    }
+
+    /// Provides a token if one is wanted.
+    fn fetch(&mut self) {
+        if let Poll::Ready(Ok(Some(_))) = self.connection.poll_token() {
+            self.connection.provide_token("t0k3n".into()).unwrap();
+            self.tell("fetched", ());
         }
     }
 
@@ -445,6 +487,7 @@ impl World {
                 self.poll_outcome(id);
             }
         }
+        let _ = self.connection.poll_token();
         while self.connection.poll_closed().is_pending() {
             self.turn(end);
             turns += 1;
@@ -476,6 +519,7 @@ impl World {
         match end {
             End::Cooperation => {
                 self.upgrade(true);
+                self.fetch();
                 self.send(usize::MAX);
                 self.receive(&Input::Right(1));
                 if self.offer() == 0 && !self.server.owes() {
@@ -490,7 +534,21 @@ impl World {
             End::Deafness => self.step(&Step::Timeout),
         }
         self.offer();
+        let _ = self.connection.poll_token();
     }
+}
+
+fn is_token_wanted(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::TokenWanted))
+}
+
+/// A configuration.
+#[derive(Clone, Copy, Debug)]
+struct Setup {
+    security: Security,
+    mode: Mode,
+    /// Whether the caller fetches a token.
+    fetches: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -568,25 +626,26 @@ fn step() -> impl Strategy<Value = Step> {
         2 => which().prop_map(Step::PollBody),
         1 => which().prop_map(Step::PollReply),
         2 => prop::bool::weighted(0.8).prop_map(Step::Upgrade),
+        1 => Just(Step::PollToken),
+        1 => prop::bool::weighted(0.8).prop_map(Step::ProvideToken),
         12 => prop_oneof![4 => Just(usize::MAX), 2 => 1..60_usize].prop_map(Step::Send),
         14 => input().prop_map(Step::Receive),
         10 => Just(Step::Turn),
         1 => (0..200_u64).prop_map(Step::Wait),
         1 => prop::sample::select(vec![
-            Step::Timeout, Step::Eof, Step::ReadError, Step::WriteError, Step::LateSent, Step::LateSent,
+            Step::Timeout, Step::FailToken, Step::Eof, Step::ReadError, Step::WriteError, Step::LateSent, Step::LateSent,
         ]),
     ]
 }
 
 fn run(
     steps: &[Step],
-    security: Security,
-    mode: Mode,
+    setup: Setup,
     end: End,
     cuts: Cuts,
     transport: Transport,
 ) -> (String, Vec<u8>) {
-    let mut world = World::new(security, mode, cuts, transport);
+    let mut world = World::new(setup, cuts, transport);
     for step in steps {
         world.step(step);
     }
@@ -609,13 +668,16 @@ proptest! {
         ]),
         chunk in prop::sample::select(vec![None, Some(13), Some(200), Some(1 << 20)]),
         lmtp in prop::bool::weighted(0.2),
+        fetches in prop::bool::weighted(0.3),
         end in prop::sample::select(vec![End::Cooperation, End::Cooperation, End::Eof, End::Silence, End::Deafness]),
         seen in prop::collection::vec(prop::bool::weighted(0.3), 1..9),
     ) {
-        let mode = Mode { level, chunk, lmtp };
-        let prelude = std::iter::repeat_n(Step::Turn, if ready { 6 } else { 0 });
+        // Credentials need TLS that is required, or an express permission.
+        let fetches = fetches && security != Security::Opportunistic;
+        let setup = Setup { security, mode: Mode { level, chunk, lmtp }, fetches };
+        let prelude = std::iter::repeat_n(Step::Turn, if ready { 7 } else { 0 });
         let steps: Vec<_> = prelude.chain(steps).collect();
-        let whole = run(&steps, security, mode, end, WHOLE, Transport::Readiness);
+        let whole = run(&steps, setup, end, WHOLE, Transport::Readiness);
         let completion = Transport::Completion(seen.into_iter().cycle());
         for (cuts, transport) in [
             (&[1][..], Transport::Readiness),
@@ -623,7 +685,7 @@ proptest! {
             (WHOLE, completion.clone()),
             (&[3, 1, 20, 2], completion),
         ] {
-            let again = run(&steps, security, mode, end, cuts, transport);
+            let again = run(&steps, setup, end, cuts, transport);
             prop_assert_eq!(&again.0, &whole.0);
             prop_assert_eq!(&again.1, &whole.1);
         }

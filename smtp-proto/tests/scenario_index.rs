@@ -218,7 +218,7 @@ described in `smtp-proto/tests/common/scenario.rs`. This index is generated:
     COMMAND
 ";
 
-const TITLES: [(u32, &str); 25] = [
+const TITLES: [(u32, &str); 26] = [
     (1870, "SMTP Service Extension for Message Size Declaration"),
     (2033, "Local Mail Transfer Protocol"),
     (
@@ -256,6 +256,10 @@ const TITLES: [(u32, &str); 25] = [
     (
         6533,
         "Internationalized Delivery Status and Disposition Notifications",
+    ),
+    (
+        6750,
+        "The OAuth 2.0 Authorization Framework: Bearer Token Usage",
     ),
     (7504, "SMTP 521 and 556 Reply Codes"),
     (7628, "A Set of SASL Mechanisms for OAuth"),

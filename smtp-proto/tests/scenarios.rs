@@ -72,7 +72,12 @@ fn run(
     let mut trace = Trace::default();
     // The driver begins TLS before its first question.
     pair.exchange();
-    if trace.ready(pair.drive(Connection::poll_ready)) {
+    let mut ready = pair.drive(Connection::poll_ready);
+    if ready.as_ref().is_err_and(Scenario::wants_token) {
+        scenario.answer_token(&mut pair.connection);
+        ready = pair.drive(Connection::poll_ready);
+    }
+    if trace.ready(ready) {
         let ids: Vec<_> = scenario
             .actions
             .iter()

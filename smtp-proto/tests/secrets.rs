@@ -50,6 +50,16 @@ fn ways() -> Vec<(&'static str, &'static str, Credentials)> {
             TOKEN,
             Credentials::token_provider("alice", |_| Some(TOKEN.into())).unwrap(),
         ),
+        (
+            "OAUTHBEARER",
+            TOKEN,
+            Credentials::fetched_token("alice").unwrap(),
+        ),
+        (
+            "XOAUTH2",
+            TOKEN,
+            Credentials::fetched_token("alice").unwrap(),
+        ),
     ]
 }
 
@@ -134,6 +144,11 @@ fn converse(
         match event {
             Ok(Event::Outcome(_, outcome)) => shown.outcome(&outcome),
             Ok(Event::Closed) => break,
+            Ok(Event::TokenWanted(_)) => {
+                if let Err(error) = pair.connection.provide_token(TOKEN.into()) {
+                    shown.error(&error);
+                }
+            }
             Ok(_) => {}
             Err(error) => {
                 shown.error(&error);

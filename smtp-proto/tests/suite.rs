@@ -17,6 +17,7 @@ mod deadlines;
 mod desync;
 mod desync_ahead;
 mod envelope;
+mod fetched_token;
 mod from_message;
 mod idle;
 mod limits;

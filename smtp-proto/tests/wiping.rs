@@ -54,6 +54,8 @@ const WAYS: &[Way] = &[
         of(OAuthBearer::new("alice", secret).unwrap())
     }),
     ("OAUTHBEARER", source),
+    ("OAUTHBEARER", fetched),
+    ("XOAUTH2", fetched),
     #[cfg(feature = "scram")]
     ("SCRAM-SHA-1", |secret| scram(Scram::sha1("alice", secret))),
     #[cfg(feature = "scram")]
@@ -141,6 +143,17 @@ fn v37_rejected_credentials_leave_nothing_behind() {
             let _ = OAuthBearer::new("alice", secret()).map(of);
             let _ = Credentials::password("alice", secret());
             let _ = Credentials::token("alice", secret());
+            let mut run = unwatched(|| Run::new("XOAUTH2", CANARY));
+            let config = Config::builder("client.test".parse().unwrap())
+                .security(Security::Implicit)
+                .credentials(fetched(""))
+                .build()
+                .unwrap();
+            let mut connection = Connection::new(Arc::new(config), Seed::from_bytes([7; 32]));
+            // Up to the request, after greeting, EHLO and its reply in two halves each.
+            assert!(run.converse(&mut connection, Some(6)));
+            connection.provide_token(secret()).unwrap_err();
+            unwatched(|| drop(run));
         }
     });
     assert_eq!(finds.count(), 0);
@@ -250,6 +263,17 @@ impl Run {
                 }
                 moved = true;
             }
+            if let Poll::Ready(Ok(Some(_))) = connection.poll_token() {
+                if self.step(stop) {
+                    return true;
+                }
+                let token = Secret::from(self.canary.text());
+                connection.provide_token(token).unwrap();
+                // A look for input, without which nothing is sent.
+                assert!(connection.poll_transmit(Time::ORIGIN).is_none());
+                connection.handle_timeout(Time::ORIGIN);
+                moved = true;
+            }
             if !moved {
                 self.ready = matches!(connection.poll_ready(), Poll::Ready(Ok(())));
                 return false;
@@ -325,6 +349,10 @@ fn scram(made: Result<Scram, smtp_proto::sasl::CredentialsError>) -> Credentials
 
 fn source(secret: &'static str) -> Credentials {
     Credentials::token_provider("alice", move |_| Some(secret.into())).unwrap()
+}
+
+fn fetched(_: &'static str) -> Credentials {
+    Credentials::fetched_token("alice").unwrap()
 }
 
 fn halves(bytes: &[u8]) -> [&[u8]; 2] {

@@ -11,6 +11,9 @@
 //! login alice secret                 credentials: a name and a password
 //! login-later alice canary           the same without an initial response
 //! token alice t0k3n                  credentials for XOAUTH2
+//! fetched alice t0k3n                credentials whose token the caller fetches: it provides this one
+//! fetched-fails alice                the same: the source of the token fails
+//! fetched-never alice                the same: the caller never provides a token
 //! credentials-in-cleartext           allows a login without TLS
 //! xclient NAME=a ADDR=192.0.2.1      the client to act for; `-` is a value that is not known
 //! xclient-optional NAME=a            the same where the server advertises it
@@ -63,14 +66,16 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use smtp_proto::content::BareLineEnds;
+use smtp_proto::sasl::TokenRequest;
 use smtp_proto::xclient::{Xclient, XclientProto, Xforward, XforwardSource};
 use smtp_proto::{
-    Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
-    Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, ReplyLimits, Security,
-    SpeculationLimits, StreamedContent, Timeouts, Window,
+    ApiMisuse, Command, Config, ConfigBuilder, Connection, Credentials, Error, ErrorKind,
+    ForwardPath, Mail, MailBuilder, MailError, Outcome, Parameter, Pipelining, Protocol, Recipient,
+    Reply, ReplyLimits, Security, SpeculationLimits, StreamedContent, Timeouts, Window,
 };
 use smtp_test::Script;
 
@@ -80,8 +85,19 @@ pub struct Scenario {
     pub actions: Vec<Action>,
     pub script: Script,
     pub expected: String,
+    /// What the caller does when a token is wanted.
+    pub token: TokenAnswer,
     /// Whether it needs a virtual clock, because a time limit passes.
     pub needs_clock: bool,
+}
+
+/// What the caller does when a token is wanted.
+#[derive(Clone, Debug)]
+pub enum TokenAnswer {
+    Provide(String),
+    Fail,
+    /// It goes on driving the connection.
+    Never,
 }
 
 #[derive(Clone, Debug)]
@@ -202,7 +218,38 @@ impl Scenario {
             actions,
             script: Script::parse(script).unwrap_or_else(|error| panic!("{name}: {error:#}")),
             expected: expected.trim_end().to_owned(),
+            token: match (setting("fetched "), setting("fetched-fails ")) {
+                (Some(words), _) => {
+                    TokenAnswer::Provide(words.split_once(' ').expect("two words").1.to_owned())
+                }
+                (None, Some(_)) => TokenAnswer::Fail,
+                (None, None) => TokenAnswer::Never,
+            },
             needs_clock,
+        }
+    }
+
+    /// Whether a question of the caller was answered by the misuse that a token is wanted.
+    pub fn wants_token(error: &Error) -> bool {
+        matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::TokenWanted))
+    }
+
+    /// Answers the request of a connection that wants a token.
+    ///
+    /// # Panics
+    /// If it wants none.
+    pub fn answer_token(&self, connection: &mut Connection) {
+        let Poll::Ready(Ok(Some(TokenRequest::Cached))) = connection.poll_token() else {
+            panic!("{}: no token is wanted", self.name);
+        };
+        match &self.token {
+            // The error is that of the connection too.
+            TokenAnswer::Provide(token) => drop(connection.provide_token(token.as_str().into())),
+            TokenAnswer::Fail => {
+                let error = std::io::Error::other("the token server is down");
+                connection.fail_token(error.into());
+            }
+            TokenAnswer::Never => {}
         }
     }
 }
@@ -337,6 +384,10 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
             config.credentials(credentials.without_initial_response())
         }
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
+        "fetched" => config.credentials(Credentials::fetched_token(two().0).unwrap()),
+        "fetched-fails" | "fetched-never" => {
+            config.credentials(Credentials::fetched_token(rest).unwrap())
+        }
         "xclient" => config.xclient(xclient(rest)),
         "xclient-optional" => config.xclient(xclient(rest).optional()),
         "credentials-in-cleartext" => config.dangerous_credentials_in_cleartext(),

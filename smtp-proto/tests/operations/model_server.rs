@@ -15,13 +15,14 @@ pub(crate) struct ModelServer {
     pub(crate) chunk: Option<(usize, String)>,
     pub(crate) rest: Vec<u8>,
     pub(crate) chunking: bool,
+    pub(crate) auth: bool,
     pub(crate) lmtp: bool,
     /// Recipients that were accepted.
     pub(crate) accepted: usize,
 }
 
 impl ModelServer {
-    pub(crate) fn new(mode: Mode) -> Self {
+    pub(crate) fn new(mode: Mode, auth: bool) -> Self {
         Self {
             line: Vec::new(),
             asked: VecDeque::from(["greeting".to_owned()]),
@@ -29,6 +30,7 @@ impl ModelServer {
             chunk: None,
             rest: Vec::new(),
             chunking: mode.chunk.is_some(),
+            auth,
             lmtp: mode.lmtp,
             accepted: 0,
         }
@@ -98,10 +100,18 @@ impl ModelServer {
         };
         let reply = match line.get(..4).unwrap_or_default() {
             "gree" => "220 hi\r\n",
-            "EHLO" | "LHLO" if self.chunking => {
-                "250-hi\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n"
+            "EHLO" | "LHLO" => {
+                let mut reply = b"250-hi\r\n250-PIPELINING\r\n".to_vec();
+                if self.chunking {
+                    reply.extend_from_slice(b"250-CHUNKING\r\n");
+                }
+                if self.auth {
+                    reply.extend_from_slice(b"250-AUTH XOAUTH2\r\n");
+                }
+                reply.extend_from_slice(b"250 STARTTLS\r\n");
+                return reply;
             }
-            "EHLO" | "LHLO" => "250-hi\r\n250-PIPELINING\r\n250 STARTTLS\r\n",
+            "AUTH" => "235 2.7.0 welcome\r\n",
             "STAR" => "220 go on\r\n",
             "DATA" => "354 go on\r\n",
             "QUIT" => "221 bye\r\n",
