@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use smtp_proto::{
     ApiMisuse, Capabilities, Connection, Error, ErrorKind, Outcome, Pipelining, Protocol,
-    ProtocolError, RecipientStatus, Reply, Security, Stage, Time, Transmit,
+    ProtocolError, RecipientStatus, Reply, Security, Stage, Time, Timeout, Transmit,
 };
 
 use self::transaction::{Transaction, is_no, is_yes};
@@ -503,6 +503,7 @@ fn check_never_left(error: &Error) {
             | Stage::StartTls
             | Stage::TlsHandshake
             | Stage::Xclient
+            | Stage::Token
             | Stage::Auth
     );
     match error.kind() {
@@ -534,6 +535,7 @@ fn leaves_order(error: &Error) -> bool {
             | ErrorKind::Authentication(_)
             | ErrorKind::Unsupported(_)
             | ErrorKind::LimitExceeded(_)
+            | ErrorKind::Timeout(Timeout::Token)
     ) && error.reply().is_none_or(is_order)
 }
 

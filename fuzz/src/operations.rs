@@ -101,11 +101,21 @@ enum Operation<'a> {
     Window(usize),
     /// `j`, a digit: a level of pipelining.
     Level(usize),
+    /// `P`, `B`, `F`: provides a token, or one that cannot be sent; its source fails.
+    ProvideToken(&'static str),
+    FailToken,
 }
 
 impl<'a> Arbitrary<'a> for Operation<'a> {
     fn arbitrary(input: &mut Unstructured<'a>) -> Result<Self> {
-        let letter = input.arbitrary::<u8>()?.wrapping_sub(b'a') % 26;
+        let letter = input.arbitrary::<u8>()?;
+        match letter {
+            b'P' => return Ok(Self::ProvideToken("a.token")),
+            b'B' => return Ok(Self::ProvideToken("a token")),
+            b'F' => return Ok(Self::FailToken),
+            _ => {}
+        }
+        let letter = letter.wrapping_sub(b'a') % 26;
         let mut number = || -> Result<usize> {
             let digit = input.arbitrary::<u8>()?;
             Ok(usize::from(digit.wrapping_sub(b'0')))
@@ -290,7 +300,19 @@ impl World {
                 self.allow(level);
                 self.connection.set_pipelining(level);
             }
+            Operation::ProvideToken(token) => self.provide_token(token),
+            Operation::FailToken => self.connection.fail_token(broken()),
         }
+    }
+
+    /// A token is taken once, and only if it is wanted and can be sent.
+    fn provide_token(&mut self, token: &str) {
+        let wanted = self.connection.poll_token();
+        let is_wanted = matches!(wanted, Poll::Ready(Ok(Some(_))));
+        let provided = self.connection.provide_token(token.into());
+        assert_eq!(provided.is_ok(), is_wanted && !token.contains(' '));
+        let again = self.connection.provide_token(token.into());
+        assert!(again.is_err());
     }
 
     fn input(&mut self, input: &[u8]) {
@@ -440,6 +462,8 @@ impl World {
     /// Asks every question twice; the second answer must be the same.
     fn questions(&mut self) {
         let connection = &mut self.connection;
+        let token = format!("{:#?}", connection.poll_token());
+        assert_eq!(token, format!("{:#?}", connection.poll_token()));
         let ready = format!("{:#?}", connection.poll_ready());
         assert_eq!(ready, format!("{:#?}", connection.poll_ready()));
         let ended = format!("{:#?}", connection.poll_closed());

@@ -280,6 +280,10 @@ impl Session {
             match event {
                 Ok(Event::Outcome(id, outcome)) => self.hear(id, &outcome),
                 Ok(Event::ContentWanted(id)) => self.write(id),
+                Ok(Event::TokenWanted(_)) => {
+                    let provided = self.connection.provide_token("a.token".into());
+                    provided.expect("a token was wanted");
+                }
                 Ok(_) => {}
                 Err(_) => return,
             }

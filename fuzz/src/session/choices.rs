@@ -99,6 +99,7 @@ impl Draft {
 pub(crate) static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
     let password = || Credentials::password("alice", "correct horse").unwrap();
     let token = || Credentials::xoauth2("alice", "a.token").unwrap();
+    let fetched = || Credentials::fetched_token("alice").unwrap();
     let clear = || Draft::new(Security::Cleartext);
     let starttls = || Draft::new(Security::StartTls);
     let implicit = || Draft::new(Security::Implicit);
@@ -132,6 +133,8 @@ pub(crate) static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
             .change(|config| config.credentials(password())),
         clear().lmtp().speculative(1000, 1000, 1000),
         clear().speculative(22, 1000, 1000),
+        clear().change(|config| exposed(config.credentials(fetched()))),
+        implicit().change(|config| config.credentials(fetched())),
     ]
     .into_iter()
     .map(Draft::build)
