@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use bytes::BytesMut;
-use smtp_driver::{PIECE, complete_tls, poll_tls};
+use smtp_driver::{PIECE, complete_tls, is_token_wanted, poll_tls};
 use smtp_proto::{
     Capabilities, Command, CommandId, Connection, ContentStatus, Error, Mail, MailId, Outcome,
     Reply, Time, TlsInfo, Wire,
@@ -364,9 +364,16 @@ impl<S: Stream, W: Wire> Client<S, W> {
     }
 
     /// Waits until the server is ready; if that fails, ends the connection in order.
-    pub(crate) fn into_ready(mut self) -> Result<Self, Error> {
+    pub(crate) fn into_ready(self) -> Result<Self, Error> {
+        self.into_state(|_| false)
+    }
+
+    /// Waits until the server is ready, or the answer to whether it is satisfies `suffices`;
+    /// otherwise ends the connection in order.
+    fn into_state(mut self, suffices: impl FnOnce(&Error) -> bool) -> Result<Self, Error> {
         match self.ready() {
             Ok(()) => Ok(self),
+            Err(error) if suffices(&error) => Ok(self),
             Err(error) => {
                 self.close();
                 Err(error)
@@ -407,6 +414,9 @@ impl<S: Stream> Client<S, Connection> {
     /// # }
     /// ```
     ///
+    /// If the credentials are of a [fetched token](crate::Credentials::fetched_token), the client is
+    /// returned when the token is wanted.
+    ///
     /// # Errors
     /// The connection's failure, which includes an error of the handshake; or misuse, if the config
     /// has no TLS.
@@ -431,7 +441,8 @@ impl<S: Stream> Client<S, Connection> {
         let now = Time::from_origin(epoch.elapsed());
         wire.handle_timeout(now);
         let stream = complete_tls(&mut wire, now, Some(secured))?;
-        Client::resume(stream, wire, epoch).into_ready()
+        let client = Client::resume(stream, wire, epoch);
+        client.into_state(is_token_wanted)
     }
 }
 

@@ -16,7 +16,7 @@ use smtp_proto::{
 use crate::Runtime;
 use crate::connecting::before;
 use crate::lazy_alarm::LazyAlarm;
-use crate::upgrade::{complete_tls, poll_tls};
+use crate::upgrade::{complete_tls, is_token_wanted, poll_tls};
 
 /// A connection of `smtp-proto`, driven over a stream of a runtime.
 ///
@@ -162,9 +162,16 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     ///
     /// # Errors
     /// The connection's failure.
-    pub async fn into_ready(mut self) -> Result<Self, Error> {
+    pub async fn into_ready(self) -> Result<Self, Error> {
+        self.into_state(|_| false).await
+    }
+
+    /// Waits until the server is ready for messages, or the answer to whether it is satisfies
+    /// `suffices`; otherwise ends the connection in order.
+    async fn into_state(mut self, suffices: impl FnOnce(&Error) -> bool) -> Result<Self, Error> {
         match self.drive(Connection::poll_ready).await {
             Ok(()) => Ok(self),
+            Err(error) if suffices(&error) => Ok(self),
             Err(error) => {
                 self.close().await;
                 Err(error)
@@ -359,7 +366,8 @@ impl<S, R: Runtime<S>> Driver<S, Connection, R> {
     /// Has another TLS stack take over the stream where TLS begins, and waits until the server is
     /// ready for messages inside it.
     ///
-    /// `handshake` gets the stream, from which nothing more has been read, and returns it in TLS.
+    /// `handshake` gets the stream, from which nothing more has been read, and returns it in TLS. If
+    /// the caller has to fetch a token, this returns when the token is wanted.
     ///
     /// Not cancel safe: dropping the future drops the connection as it is.
     ///
@@ -383,7 +391,8 @@ impl<S, R: Runtime<S>> Driver<S, Connection, R> {
         let alarm = pin!(wire.poll_timeout().and_then(|until| clock.alarm(until)));
         let secured = before(alarm.as_pin_mut(), pin!(handshake(stream))).await;
         let stream = complete_tls(&mut wire, clock.now(), secured)?;
-        Driver::resume(stream, wire, clock).into_ready().await
+        let driver = Driver::resume(stream, wire, clock);
+        driver.into_state(is_token_wanted).await
     }
 }
 

@@ -150,7 +150,7 @@ pub use crate::net::{begin_connect, finish_connect};
 pub use crate::runtime::{Clock, Runtime};
 #[cfg(feature = "stream")]
 pub use crate::stream::Mails;
-pub use crate::upgrade::{complete_tls, poll_tls};
+pub use crate::upgrade::{complete_tls, is_token_wanted, poll_tls};
 
 /// The code of the guide to writing an adapter, to be compiled.
 #[cfg(doctest)]

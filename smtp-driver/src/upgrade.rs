@@ -3,7 +3,7 @@
 use std::io;
 use std::task::Poll;
 
-use smtp_proto::{Connection, Error, Time, TlsInfo};
+use smtp_proto::{ApiMisuse, Connection, Error, ErrorKind, Time, TlsInfo};
 
 /// Asks whether the handshake of another TLS stack can begin.
 ///
@@ -17,6 +17,12 @@ pub fn poll_tls(connection: &mut Connection) -> Poll<Result<(), Error>> {
         true => Poll::Ready(Ok(())),
         false => connection.poll_ready(),
     }
+}
+
+/// Whether a connection is not ready because the caller has to
+/// [fetch a token](smtp_proto::Credentials::fetched_token), which it has not asked about.
+pub fn is_token_wanted(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::TokenWanted))
 }
 
 /// Reports how the handshake of another TLS stack ended, and returns the stream in TLS.

@@ -27,11 +27,11 @@ macro_rules! scenario_tests {
             let stream = scenario_stream(Faulty::new(server, plan));
             if manner == Manner::Attentive {
                 let client = Client::from_stream(stream, stage.attentive(wire));
-                let client = ready(client).await;
+                let client = ready(scenario, client).await;
                 perform(scenario, &mut stage.trace, client).await;
             } else {
                 let client = Client::from_stream(stream, wire);
-                let client = ready_in_tls(client, &stage).await;
+                let client = ready_in_tls(scenario, client, &stage).await;
                 perform(scenario, &mut stage.trace, client).await;
             }
             stage.check(scenario)
@@ -39,9 +39,15 @@ macro_rules! scenario_tests {
 
         /// Waits until a client is ready, or lets it close its connection.
         async fn ready<S: Stream, W: Wire>(
+            scenario: &Scenario,
             mut client: Client<S, W>,
         ) -> Result<Client<S, W>, Error> {
-            match client.ready().await {
+            let mut ready = client.ready().await;
+            if ready.as_ref().is_err_and(Scenario::wants_token) {
+                scenario.answer_token(client.connection_mut());
+                ready = client.ready().await;
+            }
+            match ready {
                 Ok(()) => Ok(client),
                 Err(error) => {
                     // That it ends in the same failure is known.
@@ -53,15 +59,16 @@ macro_rules! scenario_tests {
 
         /// The same, in TLS of another stack where TLS is due.
         async fn ready_in_tls<S: Stream>(
+            scenario: &Scenario,
             mut client: Client<S, Connection>,
             stage: &Stage,
         ) -> Result<Client<S, Connection>, Error> {
             match client.ready().await {
                 Err(error) if wants_tls(&error) => {
                     let handshake = async |stream| stage.line.handshake(stream);
-                    client.upgrade(handshake).await
+                    ready(scenario, client.upgrade(handshake).await?).await
                 }
-                _ => ready(client).await,
+                _ => ready(scenario, client).await,
             }
         }
 
