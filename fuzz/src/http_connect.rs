@@ -1,5 +1,5 @@
-//! Any bytes of an HTTP proxy, however they are cut: the tunnel does what a model of the RFCs does, in
-//! one round trip, and its request reads back as the destination and the login.
+//! Any bytes of an HTTP proxy, however they are cut: the tunnel does what a model of the RFCs does,
+//! in one round trip, and its request reads back as the destination and the login.
 
 use crate::proxied::Proxied;
 use crate::tunnels::http::check;

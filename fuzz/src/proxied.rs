@@ -13,8 +13,8 @@ pub(crate) struct Proxied<'a> {
 }
 
 impl<'a> Proxied<'a> {
-    /// Bytes: the length of pieces, a line with the host, a line with the login as `user:password` or
-    /// nothing. `None` if there are no such lines in UTF-8.
+    /// Bytes: the length of pieces, a line with the host, a line with the login as `user:password`
+    /// or nothing. `None` if there are no such lines in UTF-8.
     pub(crate) fn read(mut input: &'a [u8]) -> Option<Self> {
         let piece = choice(&mut input, 40) + 1;
         let host = line(&mut input)?;

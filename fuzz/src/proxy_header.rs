@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use crate::choice;
 use crate::tunnels::header::check;
 
-/// Bytes: the length of pieces; for each of the two addresses, the family, the address and the port;
-/// then the server's first bytes. Missing bytes are 0.
+/// Bytes: the length of pieces; for each of the two addresses, the family, the address and the
+/// port; then the server's first bytes. Missing bytes are 0.
 pub fn proxy_header(mut input: &[u8]) {
     let piece = choice(&mut input, 60) + 1;
     let source = address(&mut input);

@@ -1,5 +1,5 @@
-//! Any bytes of a SOCKS5 proxy, however they are cut: the tunnel does what a model of the RFCs does,
-//! in at most three round trips, and sends nothing of the session before it is open.
+//! Any bytes of a SOCKS5 proxy, however they are cut: the tunnel does what a model of the RFCs
+//! does, in at most three round trips, and sends nothing of the session before it is open.
 
 use crate::proxied::Proxied;
 use crate::tunnels::socks5::check;

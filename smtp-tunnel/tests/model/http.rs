@@ -69,7 +69,7 @@ fn decode(text: &str) -> Vec<u8> {
 pub(crate) fn expected(received: &[u8]) -> End {
     for end in 1..=received.len() {
         let is_decisive = end == 1 || end > LIMIT || received[end - 1] == b'\n';
-        match is_decisive.then(|| judge(&received[..end])).flatten() {
+        match is_decisive.then(|| check_all(&received[..end])).flatten() {
             None => {}
             Some(Err(kind)) => return End::Failed(kind),
             Some(Ok(())) => return End::Open(received[end..].to_vec()),
@@ -78,8 +78,8 @@ pub(crate) fn expected(received: &[u8]) -> End {
     End::Pending
 }
 
-/// Judges all bytes so far. `Some(Ok)` if the tunnel is open after the last of them.
-fn judge(received: &[u8]) -> Option<Result<(), ProxyErrorKind>> {
+/// Checks all bytes so far. `Some(Ok)` if the tunnel is open after the last of them.
+fn check_all(received: &[u8]) -> Option<Result<(), ProxyErrorKind>> {
     use ProxyErrorKind as Kind;
     if received[0] != b'H' {
         return Some(Err(Kind::Malformed));
