@@ -10,7 +10,7 @@ use core::time::Duration;
 ///
 /// | limit | for | `submission` | `rfc5321` |
 /// | --- | --- | --- | --- |
-/// | [`connect`](Self::with_connect) | a TCP connection to one address | 10 s | 30 s |
+/// | [`connect`](Self::with_connect) | a TCP connection to one address; then a tunnel through a proxy | 10 s | 30 s |
 /// | [`greeting`](Self::with_greeting) | the greeting, also after XCLIENT | 30 s | 5 min |
 /// | [`first_byte`](Self::with_first_byte) | the first byte of the greeting | as `greeting` | as `greeting` |
 /// | [`ehlo`](Self::with_ehlo) | the reply to EHLO or HELO | 60 s | 5 min |
@@ -194,7 +194,7 @@ macro_rules! limits {
     };
 }
 limits! {
-    connect with_connect "a TCP connection to one address";
+    connect with_connect "a TCP connection to one address, and then for a proxy to open a tunnel";
     greeting with_greeting "the greeting, and for the one that answers XCLIENT";
     ehlo with_ehlo "the reply to EHLO or HELO";
     starttls with_starttls "STARTTLS, the handshake and the reply to the EHLO after it, together; and for the handshake of implicit TLS";
