@@ -193,7 +193,7 @@ impl HttpConnect {
                 Some("the user name or the password for the proxy may be wrong")
             }
             407 => Some(
-                "the proxy requires a login: set it by `Proxy::credentials`, or as user:password@ in the URL of the \
+                "the proxy requires a login: set it by `credentials`, or as user:password@ in the URL of the \
                  proxy",
             ),
             400 | 404 | 405 | 501 => {
@@ -280,10 +280,12 @@ fn too_long() -> ProxyError {
 const fn of_first_byte(first: u8) -> Option<&'static str> {
     match first {
         0x05 => Some(
-            "this is a SOCKS5 proxy, not an HTTP proxy: use `Proxy::socks5`, or socks5:// in the URL of the proxy",
+            "this is a SOCKS5 proxy, not an HTTP proxy: use socks5:// in the URL of the proxy, or `socks5` for `http`",
         ),
         b'2'..=b'5' => Some("this port speaks SMTP, and not the protocol of a proxy"),
-        0x15 | 0x16 => Some("the proxy expects TLS: use https:// in the URL of the proxy"),
+        0x15 | 0x16 => Some(
+            "the proxy expects TLS: use https:// in the URL of the proxy, or `https` for `http`",
+        ),
         _ => None,
     }
 }

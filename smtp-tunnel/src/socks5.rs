@@ -188,7 +188,7 @@ fn malformed(received: &[u8]) -> ProxyError {
 const fn of_first_byte(first: u8) -> Option<&'static str> {
     match first {
         b'H' => Some(
-            "this is an HTTP proxy, not a SOCKS5 proxy: use `Proxy::http`, or http:// in the URL of the proxy",
+            "this is an HTTP proxy, not a SOCKS5 proxy: use http:// in the URL of the proxy, or `http` for `socks5`",
         ),
         b'2'..=b'5' => Some("this port speaks SMTP, and not the protocol of a proxy"),
         0x15 | 0x16 => Some("this port speaks TLS, and not SOCKS5"),
@@ -213,7 +213,7 @@ const fn of_code(code: u8) -> Option<&'static str> {
 const FORBIDDEN: &str = "the proxy's rules may forbid this host or this port: port 587 or 465 may be allowed where 25 is \
                          not";
 
-const LOGIN_WANTED: &str = "the proxy may require a login: set it by `Proxy::credentials`, or as user:password@ in the \
+const LOGIN_WANTED: &str = "the proxy may require a login: set it by `credentials`, or as user:password@ in the \
                             URL of the proxy";
 
 const WRONG_LOGIN: &str = "the user name or the password for the proxy may be wrong";
