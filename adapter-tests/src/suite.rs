@@ -9,6 +9,7 @@ mod kit;
 mod large;
 mod lmtp;
 mod mailer;
+mod proxy;
 mod race;
 mod scenarios;
 mod stream;
@@ -46,6 +47,10 @@ macro_rules! suite {
         mod lmtp {
             $crate::lmtp_tests!();
         }
+        #[cfg(feature = "rustls")]
+        mod proxy {
+            $crate::proxy_tests!();
+        }
         #[cfg(all(unix, feature = "rustls"))]
         mod race {
             $crate::race_tests!();
@@ -68,6 +73,10 @@ macro_rules! async_suite {
         #[cfg(all(unix, feature = "rustls"))]
         mod mailer {
             $crate::mailer_tests!();
+        }
+        #[cfg(all(unix, feature = "rustls"))]
+        mod proxy_mailer {
+            $crate::proxy_mailer_tests!();
         }
         #[cfg(all(unix, feature = "rustls"))]
         mod race_cancel {

@@ -600,10 +600,11 @@ fn a_mail_whose_tls_is_optional_goes_through_the_same_proxy() {
     assert_eq!(relaxed.connect_host(), "proxy.example.net");
 }
 
+type Variables = &'static [(&'static str, &'static str)];
+
 #[test]
 fn the_environment_names_a_proxy_and_the_servers_without_one() {
-    // Variables, host and port; the proxy.
-    let cases: &[(&[(&str, &str)], &str, u16, Option<&str>)] = &[
+    let cases: &[(Variables, &str, u16, Option<&str>)] = &[
         (&[], "mail.example.org", 587, None),
         (
             &[("ALL_PROXY", "socks5://a.test")],

@@ -182,10 +182,14 @@ impl<P: Peer> ProxyPeer<P> {
 
     /// `VER NMETHODS METHODS`
     fn take_methods(&mut self) -> Option<usize> {
+        if *self.input.first()? != 5 {
+            self.close();
+            return Some(0);
+        }
         let count = usize::from(*self.input.get(1)?);
         let methods = self.input.get(2..2 + count)?;
         let wanted = if self.proxy.login.is_some() { 2 } else { 0 };
-        if self.input[0] == 5 && methods.contains(&wanted) {
+        if methods.contains(&wanted) {
             self.write(&[5, wanted]);
             self.state = match wanted {
                 0 => State::ExpectRequest,
@@ -246,6 +250,10 @@ impl<P: Peer> ProxyPeer<P> {
 
     /// `CONNECT host:port HTTP/1.1`, fields, and an empty line.
     fn take_http_request(&mut self) -> Option<usize> {
+        if !self.input.first()?.is_ascii_alphabetic() {
+            self.answer(b"HTTP/1.1 400 Bad Request\r\n\r\n", false);
+            return Some(0);
+        }
         let end = 4 + self.input.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&self.input[..end]).into_owned();
         let mut lines = head.lines();

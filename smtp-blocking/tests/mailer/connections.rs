@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use smtp_blocking::{Mailer, PoolConfig};
-use smtp_test::{Action, Config, Machine, Stage};
+use smtp_blocking::tls::ProxyServer;
+use smtp_blocking::{Endpoint, Mailer, PoolConfig, Security};
+use smtp_test::{Action, Config, Machine, Proxy, Server, Stage};
 
 use super::{CloseOnDrop, LONG, endpoint, listening, mailer, numbered, single, start, stored};
 
@@ -139,4 +140,29 @@ fn messages_that_wait_are_told_of_a_failed_attempt_at_once() {
     });
     let stats = mailer.stats();
     assert_eq!((stats.connect_failed, stats.unserved), (1, 8));
+}
+
+#[test]
+fn connections_are_opened_through_the_proxy_of_the_endpoint() {
+    let proxy = Proxy::socks5().login("bob", "secret");
+    let server = Server::behind_proxy(&proxy, None, Config::new()).unwrap();
+    let by = |password| {
+        let proxy = ProxyServer::socks5("localhost").port(server.port());
+        Endpoint::builder("mail.invalid")
+            .security(Security::Cleartext)
+            .proxy(proxy.credentials("bob", password))
+            .build()
+            .unwrap()
+    };
+    let mailer = Mailer::new(by("secret"));
+    for number in 0..3 {
+        assert!(mailer.send(numbered(number)).unwrap().is_accepted());
+    }
+    assert!(mailer.close(LONG));
+    assert_eq!(proxy.requests(), ["mail.invalid:25"]);
+
+    let error = Mailer::new(by("other")).send(numbered(3)).unwrap_err();
+    let shown = format!("{error:#}");
+    assert!(shown.contains("rejected the login"), "{shown}");
+    assert_eq!(proxy.requests().len(), 1);
 }
