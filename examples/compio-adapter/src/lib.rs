@@ -48,12 +48,10 @@ impl Client<Session> {
         let mut attempts = endpoint.attempts(addresses.map_err(failed)?);
         let epoch = Instant::now();
         while let Some(target) = attempts.poll_connect(Time::from_origin(epoch.elapsed())) {
-            let stream = match open(endpoint, &target).await {
-                Ok(stream) => stream,
-                Err(error) => {
-                    attempts.handle_connect_error(&target, error);
-                    continue;
-                }
+            let opened = open(endpoint, &target).await;
+            let failed = |error| attempts.handle_connect_error(&target, error);
+            let Ok(stream) = opened.map_err(failed) else {
+                continue;
             };
             if let Some(session) = attempts.handle_connected(&target, stream.local_addr().ok()) {
                 let mut client = Self::from_stream(stream, session);
@@ -130,17 +128,14 @@ impl<W: Wire> Client<W> {
     ///
     /// Not cancel safe: the stream may be partly closed.
     pub async fn close(&mut self) {
-        self.drive(|smtp| match smtp.is_closed() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        })
-        .await;
+        let is_closed = |smtp: &mut Connection| smtp.is_closed().then_some(());
+        self.drive(|smtp| is_closed(smtp).map_or(Poll::Pending, Poll::Ready))
+            .await;
         let limit = self.wire.smtp().timeouts().quit().min(LONGEST);
         let last = poll_fn(|cx| {
             while self.poll_write(cx, self.now()) {}
-            self.writing
-                .as_ref()
-                .map_or(Poll::Ready(()), |_| Poll::Pending)
+            let writing = self.writing.as_ref();
+            writing.map_or(Poll::Ready(()), |_| Poll::Pending)
         });
         _ = timeout(limit, last).await;
         _ = self.stream.shutdown().await;
@@ -193,8 +188,13 @@ impl<W: Wire> Client<W> {
         match writing.map(|writing| writing.as_mut().poll(cx)) {
             Some(Poll::Ready(Ok(()))) => self.wire.handle_completed(now),
             Some(Poll::Ready(Err(error))) => self.wire.handle_write_error(now, error.into()),
-            // Submitting may answer a question.
-            _ => return is_new,
+            // Submitting may answer a question, after which nobody may drive the runtime.
+            _ => {
+                if is_new {
+                    collect_completions(cx);
+                }
+                return is_new;
+            }
         }
         self.writing = None;
         true
