@@ -83,8 +83,7 @@ impl Kit {
         thread::scope(|scope| {
             for _ in 0..self.threads {
                 scope.spawn(|| {
-                    while let Some(script) = scripts.get(next.load(Ordering::Relaxed)) {
-                        let _ = script;
+                    loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
                         let Some(script) = scripts.get(at) else {
                             break;
@@ -170,6 +169,12 @@ impl Kit {
         let conditions = Conditions {
             fault,
             buffers: script.network.buffers,
+            lingers: script.network.lingers,
+            margin: match script.security {
+                Security::Cleartext => 0,
+                // Signatures have no fixed length.
+                _ => 8,
+            },
             patience: self.patience,
         };
         thread::spawn(move || {
@@ -233,6 +238,7 @@ fn perform<A: Adapter>(
         wire.smtp_mut().set_window(Window::FULL_DUPLEX);
     }
     let probe = Probe::new(wire, Arc::clone(record));
+    let handle = stream.try_clone().expect("a second handle to the socket");
     let mut lines = Vec::new();
     let played = catch_unwind(AssertUnwindSafe(|| {
         let mut client = Client {
@@ -244,10 +250,13 @@ fn perform<A: Adapter>(
             record: Arc::clone(record),
             turns: script.turns,
             patience: conditions.patience,
+            handle,
             lines: Vec::new(),
         };
         (script.play)(&mut play);
         lines = play.lines;
+        // A second handle would keep the socket open.
+        drop(play.handle);
         adapter.connection(&mut client.client).quit();
         record.change(|both| {
             both.client.seen = both.server.arrived;

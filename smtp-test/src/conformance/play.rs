@@ -1,5 +1,7 @@
 //! What a script does with a client, and what the client reports.
 
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use smtp_proto::{
     Command, CommandId, Connection, ContentStatus, Mail, MailId, Outcome, StreamedContent,
 };
 
-use super::record::{Record, unwind};
+use super::record::{Both, Record, unwind};
 use super::{Adapter, Turns};
 
 /// A client in a script: of the adapter or of the reference.
@@ -48,6 +50,8 @@ pub(super) struct Play<'a> {
     pub(super) record: Arc<Record>,
     pub(super) turns: Turns,
     pub(super) patience: Duration,
+    /// The client's socket.
+    pub(super) handle: TcpStream,
     /// What the client reported.
     pub(super) lines: Vec<String>,
 }
@@ -161,22 +165,24 @@ impl Play<'_> {
         });
     }
 
-    /// Waits until all that is queued was handed to the transport, and not for a reply to it.
-    pub(super) fn sent(&mut self, count: u64) {
-        self.ask(|smtp| match smtp.stats().bytes_sent() >= count {
+    /// Sends a command, and comes back after `pause`, when its reply has arrived. The client is not
+    /// driven meanwhile.
+    pub(super) fn command_and_pause(&mut self, command: Command, pause: Duration) {
+        let arrived = self.record.lock().server.arrived;
+        let id = self.client.connection().command(command);
+        let before = self.client.connection().stats().bytes_sent();
+        self.ask(|smtp| match smtp.stats().bytes_sent() > before {
             true => Poll::Ready(()),
             false => Poll::Pending,
         });
-    }
-
-    /// The number of bytes sent.
-    pub(super) fn bytes_sent(&mut self) -> u64 {
-        self.client.connection().stats().bytes_sent()
+        let has_replied = |both: &Both| both.server.arrived > arrived;
+        self.record.wait(self.patience, has_replied);
+        std::thread::sleep(pause);
+        self.reply(id);
     }
 
     /// Has the server write these bytes, whatever it does otherwise.
-    pub(super) fn inject(&mut self, bytes: &[u8]) {
-        use std::io::Write;
+    pub(super) fn inject(&self, bytes: &[u8]) {
         self.record.change(|both| {
             both.server.written.extend_from_slice(bytes);
             let stream = both.server.stream.as_mut();
@@ -185,20 +191,18 @@ impl Play<'_> {
         });
     }
 
+    /// Makes every write of the client fail.
+    pub(super) fn break_writes(&self) {
+        let _ = self.handle.shutdown(Shutdown::Write);
+    }
+
     /// Has the server close its side, whatever it does otherwise.
-    pub(super) fn hang_up(&mut self) {
+    pub(super) fn hang_up(&self) {
         self.record.change(|both| {
             both.server.ended = true;
             if let Some(stream) = &both.server.stream {
-                let _ = stream.shutdown(std::net::Shutdown::Write);
+                let _ = stream.shutdown(Shutdown::Write);
             }
-        });
-    }
-
-    /// Waits until the server has written something that the client has not read.
-    pub(super) fn await_reply(&mut self) {
-        self.record.wait(self.patience, |both| {
-            both.server.arrived > both.client.input
         });
     }
 }

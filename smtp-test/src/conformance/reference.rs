@@ -22,6 +22,8 @@ pub(super) struct Client {
     stream: TcpStream,
     wire: Probe,
     began: Instant,
+    /// The number of steps since something happened.
+    idle: u32,
 }
 
 impl Adapter for Reference {
@@ -36,6 +38,7 @@ impl Adapter for Reference {
             stream,
             wire,
             began,
+            idle: 0,
         }
     }
 
@@ -79,13 +82,15 @@ impl Client {
         let is_late = |wire: &Probe| wire.poll_timeout().is_some_and(|until| until <= now);
         let wrote = !is_late(&self.wire) && self.write();
         if wrote | self.read() {
+            self.idle = 0;
             return;
         }
         if is_late(&self.wire) {
             let now = self.now();
             self.wire.handle_timeout(now);
         } else {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(LONGEST_PAUSE.min(PAUSE * self.idle));
+            self.idle += 1;
         }
     }
 
@@ -123,4 +128,7 @@ fn is_pending(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-const PAUSE: Duration = Duration::from_micros(100);
+/// How much longer each pause is than the one before.
+const PAUSE: Duration = Duration::from_micros(20);
+
+const LONGEST_PAUSE: Duration = Duration::from_millis(4);

@@ -30,6 +30,8 @@ pub(super) struct Script {
 pub(super) struct Network {
     pub(super) faults: Faults,
     pub(super) buffers: Option<usize>,
+    /// Whether the server's side stays open after the client has closed its own.
+    pub(super) lingers: bool,
     /// Whether only outcomes are the same each time, and not the bytes before a failure.
     pub(super) is_racy: bool,
 }
@@ -55,6 +57,7 @@ pub(super) fn script(name: &str, why: &'static str, play: fn(&mut Play<'_>)) -> 
         network: Network {
             faults: Faults::One(Fault::None),
             buffers: None,
+            lingers: false,
             is_racy: false,
         },
         turns: Turns::ALL,
@@ -104,6 +107,17 @@ impl Script {
     pub(super) fn expect(mut self, lines: &'static [&'static str]) -> Self {
         self.expected = lines;
         self
+    }
+
+    /// Leaves the server's side open after the client has closed its own.
+    pub(super) fn lingering(mut self) -> Self {
+        self.network.lingers = true;
+        self
+    }
+
+    /// Adds to the name.
+    pub(super) fn also(self, what: &str) -> Self {
+        self.named(&format!(", {what}"))
     }
 
     fn named(mut self, suffix: &str) -> Self {

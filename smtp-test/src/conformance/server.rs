@@ -32,6 +32,9 @@ pub(super) struct Conditions {
     pub(super) fault: Fault,
     /// The size of the buffers of both sockets, in bytes, if not that of the system.
     pub(super) buffers: Option<usize>,
+    pub(super) lingers: bool,
+    /// How many bytes the length of a flight differs by from run to run.
+    pub(super) margin: usize,
     pub(super) patience: Duration,
 }
 
@@ -54,9 +57,11 @@ pub(super) fn start(
     stream.set_write_timeout(Some(conditions.patience))?;
     if let Some(size) = conditions.buffers {
         for socket in [&client, &stream] {
-            SockRef::from(socket).set_send_buffer_size(size)?;
             SockRef::from(socket).set_recv_buffer_size(size)?;
         }
+        // So small that the writes of a client are short.
+        SockRef::from(&client).set_send_buffer_size(size / 4)?;
+        SockRef::from(&stream).set_send_buffer_size(size)?;
     }
     let handle = stream.try_clone()?;
     record.change(|both| both.server.stream = Some(handle));
@@ -97,7 +102,8 @@ impl Tap {
             },
         );
         let record = Arc::clone(&self.record);
-        if !peer.wants_input() && !peer.is_closed() && !record.lock().server.ended {
+        let is_deaf = !peer.wants_input() && !peer.is_closed() && !record.lock().server.ended;
+        if is_deaf || self.conditions.lingers {
             // Open without reading, until the client gives up.
             record.wait(self.conditions.patience, |both| both.finished);
         }
@@ -137,7 +143,7 @@ impl Tap {
     }
 
     /// Closes the server's side. The client's bytes are still read.
-    fn end(&mut self) {
+    fn end(&self) {
         self.record.change(|both| both.server.ended = true);
         let _ = self.stream.shutdown(Shutdown::Write);
     }
@@ -186,18 +192,20 @@ impl Tap {
     /// Ends the output after `bytes`, which are the last; `rest` is what the peer wanted to send
     /// after them.
     fn cut(&mut self, bytes: &[u8], rest: &[u8]) -> io::Error {
-        let _ = self.send(bytes, true);
-        let boundary = rest.is_empty() || bytes.ends_with(b"\n");
+        let is_reset = matches!(self.conditions.fault, Fault::ResetAfterWritten(_));
+        let _ = self.send(bytes, !is_reset);
+        let margin = self.conditions.margin;
+        let is_first = margin > 0 && bytes.len() <= margin;
+        let boundary = rest.len() <= margin || is_first || bytes.ends_with(b"\n");
         self.record
             .change(|both| both.server.is_boundary = boundary);
-        match self.conditions.fault {
-            Fault::ResetAfterWritten(_) => {
-                // What was sent must arrive before the reset discards it.
-                self.record
-                    .wait(self.conditions.patience, Both::is_input_whole);
-                self.record.change(|both| both.server.reset = true);
-            }
-            _ => self.end(),
+        if is_reset {
+            // What was sent must arrive before the reset discards it.
+            self.record
+                .wait(self.conditions.patience, Both::is_input_whole);
+            self.record.change(|both| both.server.reset = true);
+        } else {
+            self.end();
         }
         ErrorKind::BrokenPipe.into()
     }

@@ -72,6 +72,7 @@ pub(crate) struct Client {
     unacknowledged: usize,
     buffer: Vec<u8>,
     calls: u64,
+    idle: u32,
 }
 
 impl Adapter for Loop {
@@ -87,6 +88,7 @@ impl Adapter for Loop {
             unacknowledged: 0,
             buffer: Vec::new(),
             calls: 0,
+            idle: 0,
         }
     }
 
@@ -165,6 +167,7 @@ impl Client {
         let wrote = !late && self.write(held);
         let read = self.read();
         if wrote || read {
+            self.idle = 0;
             return read;
         }
         if is_late(&self.wire) && !self.ignores(now) {
@@ -178,7 +181,9 @@ impl Client {
             }
         }
         if !self.has(Defect::LoopsBusily) {
-            std::thread::sleep(Duration::from_micros(100));
+            let pause = Duration::from_micros(20) * self.idle;
+            std::thread::sleep(pause.min(Duration::from_millis(4)));
+            self.idle += 1;
         }
         false
     }
