@@ -50,14 +50,14 @@
 //!
 //!     fn step(&mut self) {
 //!         let now = self.now();
+//!         let _ = self.wire.poll_transmit(now); // output begins a wait
 //!         let until = self.wire.poll_timeout().unwrap_or(now.saturating_add(Duration::from_secs(60)));
+//!         let wait = Some(until.saturating_since(now).max(Duration::from_millis(1)));
+//!         self.stream.set_write_timeout(wait).expect("longer than zero");
+//!         self.stream.set_read_timeout(wait).expect("longer than zero");
 //!         if until > now && self.write() {
 //!             return;
 //!         }
-//!         // The output may have begun a wait.
-//!         let until = self.wire.poll_timeout().unwrap_or(until);
-//!         let wait = until.saturating_since(self.now()).max(Duration::from_millis(1));
-//!         self.stream.set_read_timeout(Some(wait)).expect("longer than zero");
 //!         let mut buffer = [0; 4096];
 //!         let read = self.stream.read(&mut buffer);
 //!         let now = self.now();

@@ -1,5 +1,6 @@
 //! Runs scripts, with the reference and with an adapter, and compares.
 
+use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -10,7 +11,7 @@ use smtp_proto::{Security, Window, Wire};
 use smtp_rustls::Endpoint;
 
 use super::play::{Client, Play};
-use super::record::{Expired, Record};
+use super::record::{Both, Expired, Record};
 use super::reference::Reference;
 use super::report::{Report, ScriptReport};
 use super::script::{Faults, Script, patient, tls, trust};
@@ -42,7 +43,7 @@ impl Kit {
         Self {
             only: std::env::var("SMTP_CONFORMANCE").ok(),
             patience: Duration::from_secs(20),
-            threads: thread::available_parallelism().map_or(4, |count| count.get().clamp(4, 16)),
+            threads: thread::available_parallelism().map_or(6, |count| count.get().clamp(6, 16)),
         }
     }
 
@@ -59,7 +60,7 @@ impl Kit {
     }
 
     /// Sets how many scripts run at the same time; by default as many as there are processors, and
-    /// at least 4.
+    /// at least 6, since many of them wait.
     pub fn threads(mut self, count: usize) -> Self {
         self.threads = count.max(1);
         self
@@ -169,6 +170,7 @@ impl Kit {
         let conditions = Conditions {
             fault,
             buffers: script.network.buffers,
+            is_narrow: script.network.is_narrow,
             lingers: script.network.lingers,
             margin: match script.security {
                 Security::Cleartext => 0,
@@ -191,7 +193,7 @@ impl Kit {
                     let now = both.server.written.len() + both.server.read.len();
                     if std::mem::replace(&mut moved, now) == now || both.expired {
                         return Trace {
-                            hangs: true,
+                            hangs: Some(both.stand()),
                             violations: both.violations.clone(),
                             ..Trace::default()
                         };
@@ -219,7 +221,8 @@ struct Trace {
     ends: Vec<String>,
     violations: Vec<String>,
     is_boundary: bool,
-    hangs: bool,
+    /// How far it came, if it hangs.
+    hangs: Option<String>,
     written: usize,
     read: usize,
 }
@@ -238,31 +241,16 @@ fn perform<A: Adapter>(
         wire.smtp_mut().set_window(Window::FULL_DUPLEX);
     }
     let probe = Probe::new(wire, Arc::clone(record));
-    let handle = stream.try_clone().expect("a second handle to the socket");
     let mut lines = Vec::new();
     let played = catch_unwind(AssertUnwindSafe(|| {
-        let mut client = Client {
+        play(
             adapter,
-            client: adapter.open(stream, probe),
-        };
-        let mut play = Play {
-            client: &mut client,
-            record: Arc::clone(record),
-            turns: script.turns,
-            patience: conditions.patience,
-            handle,
-            lines: Vec::new(),
-        };
-        (script.play)(&mut play);
-        lines = play.lines;
-        // A second handle would keep the socket open.
-        drop(play.handle);
-        adapter.connection(&mut client.client).quit();
-        record.change(|both| {
-            both.client.seen = both.server.arrived;
-            both.client.steps += 1;
-        });
-        adapter.close(client.client);
+            script,
+            stream,
+            probe,
+            conditions.patience,
+            &mut lines,
+        );
     }));
     record.change(|both| both.finished = true);
     let joined = server.join();
@@ -275,43 +263,39 @@ fn perform<A: Adapter>(
     if joined.is_err() {
         both.violation("the server of the kit panicked");
     }
-    if !both.expired {
-        both.check_output();
-    }
-    if !both.server.client_closed && !both.expired {
-        both.violation("the socket was not closed");
-    }
-    let mut ends = Vec::new();
-    if script.security != Security::Cleartext {
-        let how = if both.server.notified {
-            "by close_notify"
-        } else {
-            "without close_notify"
-        };
-        ends.push(format!("TLS ended {how}"));
-    }
-    for mail in log.mails() {
-        ends.push(format!(
-            "stored {} bytes for {}",
-            mail.body_len(),
-            mail.addresses().join(", ")
-        ));
-    }
-    ends.extend(
-        log.violations()
-            .iter()
-            .map(|violation| format!("rule broken: {violation}")),
-    );
-    Trace {
-        lines,
-        plain: std::mem::take(&mut both.server.plain),
-        ends,
-        violations: std::mem::take(&mut both.violations),
-        is_boundary: both.server.is_boundary,
-        hangs: both.expired,
-        written: both.server.written.len(),
-        read: both.server.read.len(),
-    }
+    Trace::of(lines, &mut both, &log, script.security)
+}
+
+/// Opens a client, does with it what a script says, and closes it.
+fn play<A: Adapter>(
+    adapter: &A,
+    script: &Script,
+    stream: TcpStream,
+    probe: Probe,
+    patience: Duration,
+    lines: &mut Vec<String>,
+) {
+    let record = Arc::clone(probe.record());
+    let handle = stream.try_clone().expect("a second handle to the socket");
+    let mut client = Client {
+        adapter,
+        client: adapter.open(stream, probe),
+    };
+    let mut play = Play {
+        client: &mut client,
+        record: Arc::clone(&record),
+        turns: script.turns,
+        patience,
+        handle,
+        lines: Vec::new(),
+    };
+    (script.play)(&mut play);
+    *lines = play.lines;
+    // A second handle would keep the socket open.
+    drop(play.handle);
+    adapter.connection(&mut client.client).quit();
+    record.begin_drive();
+    adapter.close(client.client);
 }
 
 fn wire(script: &Script) -> Box<dyn Wire + Send> {
@@ -326,11 +310,50 @@ fn wire(script: &Script) -> Box<dyn Wire + Send> {
 }
 
 impl Trace {
+    fn of(lines: Vec<String>, both: &mut Both, log: &Log, security: Security) -> Self {
+        let stand = both.stand();
+        if !both.expired {
+            both.check_output();
+        }
+        if !both.server.client_closed && !both.expired {
+            both.violation("the socket was not closed");
+        }
+        let mut ends = Vec::new();
+        if security != Security::Cleartext {
+            let how = if both.server.notified {
+                "by"
+            } else {
+                "without"
+            };
+            ends.push(format!("TLS ended {how} close_notify"));
+        }
+        for mail in log.mails() {
+            let recipients = mail.addresses().join(", ");
+            ends.push(format!("stored {} bytes for {recipients}", mail.body_len()));
+        }
+        let broken = log.violations();
+        ends.extend(
+            broken
+                .iter()
+                .map(|violation| format!("rule broken: {violation}")),
+        );
+        Self {
+            lines,
+            plain: std::mem::take(&mut both.server.plain),
+            ends,
+            violations: std::mem::take(&mut both.violations),
+            is_boundary: both.server.is_boundary,
+            hangs: both.expired.then_some(stand),
+            written: both.server.written.len(),
+            read: both.server.read.len(),
+        }
+    }
+
     /// What is wrong with the trace of the reference, by the literal expectation.
     fn faults_of_reference(&self, script: &Script) -> Vec<String> {
         let mut faults = Vec::new();
-        if self.hangs {
-            faults.push("the reference hangs".to_owned());
+        if let Some(stand) = &self.hangs {
+            faults.push(format!("the reference hangs: {stand}"));
         }
         faults.extend(
             self.violations
@@ -346,8 +369,8 @@ impl Trace {
     /// What the adapter did wrong, by the trace of the reference.
     fn faults(&self, expected: &Self, script: &Script) -> Vec<String> {
         let mut faults = self.violations.clone();
-        if self.hangs {
-            faults.push("it hangs: nothing happened for long, so the connection was broken".into());
+        if let Some(stand) = &self.hangs {
+            faults.push(format!("it hangs, so the connection was broken; {stand}"));
             return faults;
         }
         if self.is_boundary || expected.is_boundary {

@@ -60,10 +60,7 @@ impl Play<'_> {
     /// Drives the connection until a question is answered.
     pub(super) fn ask<T>(&mut self, mut question: impl FnMut(&mut Connection) -> Poll<T>) -> T {
         loop {
-            self.record.change(|both| {
-                both.client.seen = both.server.arrived;
-                both.client.steps += 1;
-            });
+            self.record.begin_drive();
             let mut answer = None;
             let mut ask = |smtp: &mut Connection| {
                 if answer.is_none() {
@@ -171,9 +168,14 @@ impl Play<'_> {
         let arrived = self.record.lock().server.arrived;
         let id = self.client.connection().command(command);
         let before = self.client.connection().stats().bytes_sent();
-        self.ask(|smtp| match smtp.stats().bytes_sent() > before {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        let record = Arc::clone(&self.record);
+        self.ask(|smtp| {
+            let is_sent = smtp.stats().bytes_sent() > before && record.lock().client.owed == 0;
+            if is_sent {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         });
         let has_replied = |both: &Both| both.server.arrived > arrived;
         self.record.wait(self.patience, has_replied);

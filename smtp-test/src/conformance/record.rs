@@ -54,6 +54,8 @@ pub(super) struct ClientSide {
     /// The bytes of the last output that were not acknowledged.
     pub(super) offer: Vec<u8>,
     pub(super) sent: Vec<u8>,
+    /// How many of them belong to an operation that has not completed.
+    pub(super) owed: usize,
     /// The bytes that the server had written when the adapter was last called.
     pub(super) seen: usize,
     pub(super) polls: u64,
@@ -99,6 +101,14 @@ impl Record {
             if let Some(stream) = &both.server.stream {
                 let _ = stream.shutdown(Shutdown::Both);
             }
+        });
+    }
+
+    /// Notes that the adapter is about to be called: it has to see what has arrived by now.
+    pub(super) fn begin_drive(&self) {
+        self.change(|both| {
+            both.client.seen = both.server.arrived;
+            both.client.steps += 1;
         });
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Script {
 pub(super) struct Network {
     pub(super) faults: Faults,
     pub(super) buffers: Option<usize>,
+    /// Whether the server has a smaller buffer for input than that.
+    pub(super) is_narrow: bool,
     /// Whether the server's side stays open after the client has closed its own.
     pub(super) lingers: bool,
     /// Whether only outcomes are the same each time, and not the bytes before a failure.
@@ -57,6 +59,7 @@ pub(super) fn script(name: &str, why: &'static str, play: fn(&mut Play<'_>)) -> 
         network: Network {
             faults: Faults::One(Fault::None),
             buffers: None,
+            is_narrow: false,
             lingers: false,
             is_racy: false,
         },
@@ -88,6 +91,12 @@ impl Script {
 
     pub(super) fn buffers(mut self, size: usize) -> Self {
         self.network.buffers = Some(size);
+        self
+    }
+
+    /// Makes the way to the server hold less than the window of a client that reads meanwhile.
+    pub(super) fn narrow(mut self) -> Self {
+        self.network.is_narrow = true;
         self
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Conditions {
     pub(super) fault: Fault,
     /// The size of the buffers of both sockets, in bytes, if not that of the system.
     pub(super) buffers: Option<usize>,
+    /// Whether the server has a smaller buffer for input than that.
+    pub(super) is_narrow: bool,
     pub(super) lingers: bool,
     /// How many bytes the length of a flight differs by from run to run.
     pub(super) margin: usize,
@@ -47,6 +49,7 @@ pub(super) fn start(
 ) -> io::Result<(TcpStream, JoinHandle<()>)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     if let Some(size) = conditions.buffers {
+        let size = if conditions.is_narrow { size / 8 } else { size };
         SockRef::from(&listener).set_recv_buffer_size(size)?;
     }
     let client = TcpStream::connect(listener.local_addr()?)?;
@@ -56,11 +59,10 @@ pub(super) fn start(
     stream.set_read_timeout(Some(conditions.patience))?;
     stream.set_write_timeout(Some(conditions.patience))?;
     if let Some(size) = conditions.buffers {
-        for socket in [&client, &stream] {
-            SockRef::from(socket).set_recv_buffer_size(size)?;
-        }
+        SockRef::from(&client).set_recv_buffer_size(size)?;
         // So small that the writes of a client are short.
-        SockRef::from(&client).set_send_buffer_size(size / 4)?;
+        let part = if conditions.is_narrow { 8 } else { 4 };
+        SockRef::from(&client).set_send_buffer_size(size / part)?;
         SockRef::from(&stream).set_send_buffer_size(size)?;
     }
     let handle = stream.try_clone()?;
@@ -156,7 +158,10 @@ impl Tap {
                 self.record
                     .change(|both| both.server.read.extend_from_slice(bytes));
             }
-            Err(error) if is_timeout(error) => self.record.expire(),
+            // A client that is closed and leaves its socket open does not hang.
+            Err(error) if is_timeout(error) && !self.record.lock().finished => {
+                self.record.expire();
+            }
             Err(_) => {}
         }
         read

@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 use smtp_proto::{Connection, Time, Wire};
 use smtp_test::conformance::{Adapter, Probe, Turns};
 
-/// What is wrong with an adapter.
+/// What is wrong with an adapter, except for the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Defect {
+pub(crate) enum Manner {
+    /// Nothing is wrong: writes and acknowledges.
+    Polls,
+    /// Nothing is wrong: owns a copy of the output until it is written, as completions do.
+    Submits,
     /// Acknowledges all output after a short write.
     AcknowledgesTooMuch,
     /// Acknowledges a byte less than it wrote, and so writes it twice.
@@ -23,8 +27,10 @@ pub(crate) enum Defect {
     RepeatsDroppedOutput,
     /// Keeps output in a buffer that is never flushed.
     NeverFlushes,
-    /// Waits for input whatever the time is.
+    /// Never reports a time limit.
     IgnoresTimeLimits,
+    /// Waits for input without a limit, unless a read without waiting is asked for.
+    WaitsWithoutLimit,
     /// Reports a time limit without a last read.
     SkipsLastRead,
     /// Reports a time limit before it is reached.
@@ -61,16 +67,18 @@ pub(crate) enum Defect {
 
 /// The adapter.
 #[derive(Debug)]
-pub(crate) struct Loop(pub(crate) Option<Defect>);
+pub(crate) struct Loop(pub(crate) Manner);
 
 pub(crate) struct Client {
     stream: TcpStream,
     wire: Probe,
     began: Instant,
-    defect: Option<Defect>,
+    manner: Manner,
     /// Bytes that were written and not acknowledged.
     unacknowledged: usize,
     buffer: Vec<u8>,
+    /// What an operation of the system has not yet written.
+    copy: Vec<u8>,
     calls: u64,
     idle: u32,
 }
@@ -84,9 +92,10 @@ impl Adapter for Loop {
             stream,
             wire,
             began: Instant::now(),
-            defect: self.0,
+            manner: self.0,
             unacknowledged: 0,
             buffer: Vec::new(),
+            copy: Vec::new(),
             calls: 0,
             idle: 0,
         }
@@ -103,7 +112,7 @@ impl Adapter for Loop {
         let mut held = Held::default();
         let mut news = true;
         loop {
-            if (news || !client.has(Defect::AsksSeldom))
+            if (news || !client.has(Manner::AsksSeldom))
                 && question(client.wire.smtp_mut()).is_ready()
             {
                 return true;
@@ -122,11 +131,11 @@ impl Adapter for Loop {
 
     fn close(&self, mut client: Client) {
         let mut held = Held::default();
-        while !client.has(Defect::ClosesAtOnce) && !client.wire.smtp().is_closed() {
+        while !client.has(Manner::ClosesAtOnce) && !client.wire.smtp().is_closed() {
             client.step(&mut held);
         }
-        while !client.has(Defect::ClosesTooSoon) && client.write(&mut held) {}
-        if client.has(Defect::NeverCloses) {
+        while !client.has(Manner::ClosesTooSoon) && client.write(&mut held) {}
+        if client.has(Manner::NeverCloses) {
             std::mem::forget(client);
             return;
         }
@@ -142,14 +151,14 @@ struct Held {
 }
 
 impl Client {
-    fn has(&self, defect: Defect) -> bool {
-        self.defect == Some(defect)
+    fn has(&self, manner: Manner) -> bool {
+        self.manner == manner
     }
 
     fn now(&mut self) -> Time {
         self.calls += 1;
         let mut now = Time::from_origin(self.began.elapsed() + Duration::from_secs(1));
-        if self.has(Defect::TurnsBackTime) && self.calls % 5 == 0 {
+        if self.has(Manner::TurnsBackTime) && self.calls.is_multiple_of(5) {
             now = Time::from_origin(self.began.elapsed());
         }
         now
@@ -160,27 +169,32 @@ impl Client {
         let now = self.now();
         let is_late = |wire: &Probe| wire.poll_timeout().is_some_and(|until| until <= now);
         let late = is_late(&self.wire);
-        if late && self.has(Defect::SkipsLastRead) {
+        if late && self.has(Manner::SkipsLastRead) {
             self.wire.handle_timeout(now);
             return true;
         }
         let wrote = !late && self.write(held);
+        if !late && !wrote && self.has(Manner::WaitsWithoutLimit) {
+            let has_limit = self.wire.poll_timeout().is_none_or(|until| until > now);
+            self.stream.set_nonblocking(!has_limit).unwrap();
+        }
         let read = self.read();
+        self.stream.set_nonblocking(true).unwrap();
         if wrote || read {
             self.idle = 0;
             return read;
         }
-        if is_late(&self.wire) && !self.ignores(now) {
+        if is_late(&self.wire) && !self.has(Manner::IgnoresTimeLimits) {
             let now = self.now();
             self.wire.handle_timeout(now);
             return true;
         }
-        if self.has(Defect::TimesOutEarly) {
-            if let Some(until) = self.wire.poll_timeout() {
-                self.wire.handle_timeout(until);
-            }
+        if self.has(Manner::TimesOutEarly)
+            && let Some(until) = self.wire.poll_timeout()
+        {
+            self.wire.handle_timeout(until);
         }
-        if !self.has(Defect::LoopsBusily) {
+        if !self.has(Manner::LoopsBusily) {
             let pause = Duration::from_micros(20) * self.idle;
             std::thread::sleep(pause.min(Duration::from_millis(4)));
             self.idle += 1;
@@ -188,22 +202,12 @@ impl Client {
         false
     }
 
-    /// Whether a time limit is ignored: all but those that ask for a read.
-    fn ignores(&mut self, now: Time) -> bool {
-        self.has(Defect::IgnoresTimeLimits)
-            && (self.wire.poll_timeout())
-                .is_some_and(|until| now.saturating_since(until) < Duration::from_secs(60))
-            && self.wire.poll_transmit(now).is_none()
-            && self.wire.smtp().stats().bytes_sent() > 0
-            && self.wire.poll_timeout().is_some_and(|until| {
-                until.saturating_since(Time::ORIGIN) > Duration::ZERO
-                    && now.saturating_since(until) > Duration::from_millis(20)
-            })
-    }
-
     fn write(&mut self, held: &mut Held) -> bool {
         let now = self.now();
-        if self.has(Defect::LosesDroppedOutput) && !held.output.is_empty() {
+        if !self.copy.is_empty() {
+            return self.complete(now);
+        }
+        if self.has(Manner::LosesDroppedOutput) && !held.output.is_empty() {
             return self.write_held(held);
         }
         if held.submitted > 0 {
@@ -211,24 +215,29 @@ impl Client {
                 .handle_sent(now, std::mem::take(&mut held.submitted));
             return true;
         }
-        if self.has(Defect::AcknowledgesLate) && self.unacknowledged > 0 {
+        if self.has(Manner::AcknowledgesLate) && self.unacknowledged > 0 {
             return false;
         }
         let Some(output) = self.wire.poll_transmit(now) else {
             return false;
         };
         let bytes: Vec<u8> = output.iter().flatten().copied().collect();
-        if self.has(Defect::LosesDroppedOutput) {
+        if self.has(Manner::LosesDroppedOutput) {
             self.wire.handle_sent(now, bytes.len());
             held.output = bytes;
             return true;
         }
-        if self.has(Defect::NeverFlushes) {
+        if self.has(Manner::Submits) {
+            self.wire.handle_submitted(now, bytes.len());
+            self.copy = bytes;
+            return true;
+        }
+        if self.has(Manner::NeverFlushes) {
             self.wire.handle_sent(now, bytes.len());
             self.buffer.extend(bytes);
             return true;
         }
-        if self.has(Defect::BlocksWhileWriting) {
+        if self.has(Manner::BlocksWhileWriting) {
             self.stream.set_nonblocking(false).unwrap();
         }
         let written = self.stream.write(&bytes);
@@ -236,21 +245,38 @@ impl Client {
         match written {
             Ok(count) => self.acknowledge(now, count, bytes.len(), held),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-            Err(_) if self.has(Defect::SwallowsWriteError) => return false,
-            Err(_) if self.has(Defect::TakesWriteErrorForEof) => self.wire.handle_eof(now),
+            Err(_) if self.has(Manner::SwallowsWriteError) => return false,
+            Err(_) if self.has(Manner::TakesWriteErrorForEof) => self.wire.handle_eof(now),
             Err(error) => self.wire.handle_write_error(now, error.into()),
         }
         true
     }
 
     fn acknowledge(&mut self, now: Time, count: usize, all: usize, held: &mut Held) {
-        match self.defect {
-            Some(Defect::AcknowledgesTooMuch) => self.wire.handle_sent(now, all),
-            Some(Defect::AcknowledgesTooLittle) => self.wire.handle_sent(now, (count - 1).max(1)),
-            Some(Defect::AcknowledgesLate) => self.unacknowledged = count,
-            Some(Defect::RepeatsDroppedOutput) => held.submitted = count,
+        match self.manner {
+            Manner::AcknowledgesTooMuch => self.wire.handle_sent(now, all),
+            Manner::AcknowledgesTooLittle => self.wire.handle_sent(now, (count - 1).max(1)),
+            Manner::AcknowledgesLate => self.unacknowledged = count,
+            Manner::RepeatsDroppedOutput => held.submitted = count,
             _ => self.wire.handle_sent(now, count),
         }
+    }
+
+    /// Continues an operation.
+    fn complete(&mut self, now: Time) -> bool {
+        match self.stream.write(&self.copy) {
+            Ok(count) => drop(self.copy.drain(..count)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(error) => {
+                self.copy.clear();
+                self.wire.handle_write_error(now, error.into());
+                return true;
+            }
+        }
+        if self.copy.is_empty() {
+            self.wire.handle_completed(now);
+        }
+        true
     }
 
     fn write_held(&mut self, held: &mut Held) -> bool {
@@ -266,11 +292,11 @@ impl Client {
         let read = self.stream.read(&mut buffer);
         let now = self.now();
         match read {
-            Ok(0) if self.has(Defect::SwallowsEof) => return false,
+            Ok(0) if self.has(Manner::SwallowsEof) => return false,
             Ok(0) => self.wire.handle_eof(now),
             Ok(count) => self.pass(now, &buffer[..count]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-            Err(_) if self.has(Defect::SwallowsReadError) => return false,
+            Err(_) if self.has(Manner::SwallowsReadError) => return false,
             Err(error) => self.wire.handle_read_error(now, error.into()),
         }
         true
@@ -278,13 +304,13 @@ impl Client {
 
     fn pass(&mut self, now: Time, input: &[u8]) {
         let half = input.len() / 2;
-        match self.defect {
-            Some(Defect::RepeatsInput) if half > 0 => {
+        match self.manner {
+            Manner::RepeatsInput if half > 0 => {
                 self.wire.handle_input(now, &input[..half]);
                 self.wire.handle_input(now, input);
             }
-            Some(Defect::LosesInput) => self.wire.handle_input(now, &input[..input.len().min(64)]),
-            Some(Defect::SwapsInput) if half > 0 => {
+            Manner::LosesInput => self.wire.handle_input(now, &input[..input.len().min(64)]),
+            Manner::SwapsInput if half > 0 => {
                 self.wire.handle_input(now, &input[half..]);
                 self.wire.handle_input(now, &input[..half]);
             }

@@ -13,30 +13,7 @@ use crate::{Action, Stage};
 pub(super) fn scripts() -> Vec<Script> {
     let mut scripts = silence();
     scripts.extend(in_tls());
-    scripts.push(
-        script(
-            "a reply that drips",
-            "a limit is for the whole reply",
-            at_once,
-        )
-        .server(|server| server.on(Stage::Ehlo, Action::normal().drip(SOON / 3)))
-        .client(|client| limit(client, |limits| limits.with_ehlo(SOON))),
-    );
-    scripts.push(
-        script(
-            "a session that lasts",
-            "a limit for the whole connection",
-            at_once,
-        )
-        .server(|server| server.on(Stage::Mail, Action::silent()))
-        .client(|client| {
-            limit(client, |limits| {
-                limits
-                    .with_session(SOON)
-                    .with_session_per_mail(Duration::ZERO)
-            })
-        }),
-    );
+    scripts.extend(slow());
     scripts.extend(both(|| {
         script(
             "a server that stops reading",
@@ -106,6 +83,36 @@ fn silence() -> Vec<Script> {
     silent("no reply to QUIT", Stage::Quit, |client| {
         limit(client, |limits| limits.with_quit(SOON))
     });
+    scripts
+}
+
+/// Replies that come too slowly.
+fn slow() -> Vec<Script> {
+    let mut scripts = Vec::new();
+    scripts.push(
+        script(
+            "a reply that drips",
+            "a limit is for the whole reply",
+            at_once,
+        )
+        .server(|server| server.on(Stage::Ehlo, Action::normal().drip(SOON / 3)))
+        .client(|client| limit(client, |limits| limits.with_ehlo(SOON))),
+    );
+    scripts.push(
+        script(
+            "a session that lasts",
+            "a limit for the whole connection",
+            at_once,
+        )
+        .server(|server| server.on(Stage::Mail, Action::silent()))
+        .client(|client| {
+            limit(client, |limits| {
+                limits
+                    .with_session(SOON)
+                    .with_session_per_mail(Duration::ZERO)
+            })
+        }),
+    );
     scripts
 }
 
