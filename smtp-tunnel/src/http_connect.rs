@@ -189,17 +189,20 @@ impl HttpConnect {
                 "the proxy's rules forbid this host or this port: many allow CONNECT only to port 443; port 587 or \
                  465 may be allowed where 25 is not",
             ),
-            407 if self.has_login => {
+            // 401 is for servers, and some proxies use it for a wrong login.
+            401 | 407 if self.has_login => {
                 Some("the user name or the password for the proxy may be wrong")
             }
-            407 => Some(
+            401 | 407 => Some(
                 "the proxy requires a login: set it by `credentials`, or as user:password@ in the URL of the \
                  proxy",
             ),
             400 | 404 | 405 | 501 => {
                 Some("this HTTP server does not support CONNECT: it may not be a proxy")
             }
-            502..=504 => Some("the proxy cannot reach the server: check the host and the port"),
+            500 | 502..=504 => {
+                Some("the proxy cannot reach the server: check the host and the port")
+            }
             _ => None,
         }
     }

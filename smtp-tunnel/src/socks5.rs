@@ -200,6 +200,10 @@ const fn of_first_byte(first: u8) -> Option<&'static str> {
 /// RFC 1928, section 6.
 const fn of_code(code: u8) -> Option<&'static str> {
     match code {
+        1 => Some(
+            "the proxy may not be able to resolve the name of the server, or to reach it: check the host and the \
+             port",
+        ),
         2 => Some(FORBIDDEN),
         3..=6 => Some(
             "the proxy cannot reach the server: check the host and the port; many networks block port 25, and \

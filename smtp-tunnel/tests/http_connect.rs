@@ -72,7 +72,7 @@ fn interim_responses_are_skipped() {
 
 #[test]
 fn each_status_other_than_2xx_is_an_error() {
-    let cases: [(&'static [u8], u16, &str, &str); 16] = [
+    let cases: [(&'static [u8], u16, &str, &str); 17] = [
         (
             b"HTTP/1.1 101 Switching Protocols\r\n",
             101,
@@ -106,7 +106,18 @@ fn each_status_other_than_2xx_is_an_error() {
             " Too Many Requests",
             "",
         ),
-        (b"HTTP/1.1 500 a\x1b[1mb\r\n", 500, r" a\x1b[1mb", ""),
+        (
+            b"HTTP/1.1 500 a\x1b[1mb\r\n",
+            500,
+            r" a\x1b[1mb",
+            "cannot reach the server",
+        ),
+        (
+            b"HTTP/1.1 401 Unauthorized\r\n",
+            401,
+            " Unauthorized",
+            "the proxy requires a login",
+        ),
         (
             b"HTTP/1.1 501 Not Implemented\r\n",
             501,

@@ -78,7 +78,11 @@ fn the_bytes_after_the_reply_are_the_servers() {
 #[test]
 fn each_reply_code_has_its_text_its_class_and_its_hint() {
     let cases = [
-        (1, "general SOCKS server failure", ""),
+        (
+            1,
+            "general SOCKS server failure",
+            "resolve the name of the server",
+        ),
         (
             2,
             "connection not allowed by ruleset",
