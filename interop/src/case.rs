@@ -1,6 +1,7 @@
 //! The cases that are run with each server and each client, and their expected results.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use smtp_proto::{
@@ -10,7 +11,7 @@ use smtp_proto::{
 use smtp_rustls::{Endpoint, EndpointBuilder};
 
 use crate::adapter::{Adapter, Load, Session};
-use crate::environment::{Environment, HOST, Listener};
+use crate::environment::{Environment, HOST, InternalListener, Listener};
 use crate::message::Message;
 use crate::process::{LONGEST, Running};
 use crate::server::{self, Server, Stored};
@@ -24,6 +25,7 @@ mod lmtp;
 mod login;
 mod mailer;
 mod origin;
+mod proxy;
 mod report;
 mod retry;
 mod sasl;
@@ -78,6 +80,7 @@ pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> 
         report::CASES,
         size::CASES,
         origin::CASES,
+        proxy::CASES,
         fault::CASES,
         retry::CASES,
         mailer::CASES,
@@ -120,6 +123,11 @@ impl<'a> CaseContext<'a> {
         self.server.listeners().contains(&listener)
     }
 
+    /// Whether the server has this internal listener.
+    pub(crate) fn has_internal(&self, listener: InternalListener) -> bool {
+        self.server.internal_listeners().contains(&listener)
+    }
+
     /// The kinds of addresses that the server can reject, and `ok`.
     pub(crate) fn known<'k>(&self, kinds: &[&'k str]) -> Vec<&'k str> {
         let known = |kind: &&&str| **kind == "ok" || self.server.rejects(kind);
@@ -128,12 +136,23 @@ impl<'a> CaseContext<'a> {
 
     /// An endpoint for a listener, with this security setting.
     pub(crate) fn endpoint(&self, listener: Listener, security: Security) -> EndpointBuilder {
+        self.endpoint_at(HOST, listener, security)
+    }
+
+    /// The same, for a host with another name.
+    pub(crate) fn endpoint_at(
+        &self,
+        host: &str,
+        listener: Listener,
+        security: Security,
+    ) -> EndpointBuilder {
         let transcript = Arc::clone(&self.transcript);
-        Endpoint::builder(HOST)
+        Endpoint::builder(host)
             .port(self.environment.port(listener))
             .protocol(self.server.protocol(listener))
             .security(security)
             .tls(self.environment.certificates.trust().clone())
+            .proxy_tls(self.environment.certificates.trust().clone())
             .timeouts(Timeouts::default().at_most(LONGEST))
             .transcript(move |entry| {
                 if let Ok(mut lines) = transcript.lock() {
@@ -149,18 +168,27 @@ impl<'a> CaseContext<'a> {
         listener: Listener,
         load: Load,
     ) -> Result<Session, Error> {
-        if let Ok(mut lines) = self.transcript.lock() {
-            lines.clear();
-        }
         if !self.server.listeners().contains(&listener) {
             self.lacks.set(true);
             return Err(Error::connect(std::io::Error::other("no such listener")));
         }
+        self.converse_at(endpoint, self.environment.address(listener), load)
+    }
+
+    /// The same at an address: that of a proxy, if the endpoint has one.
+    pub(crate) fn converse_at(
+        &self,
+        endpoint: EndpointBuilder,
+        address: SocketAddr,
+        load: Load,
+    ) -> Result<Session, Error> {
+        if let Ok(mut lines) = self.transcript.lock() {
+            lines.clear();
+        }
         let endpoint = endpoint.build().map_err(|error| {
             Error::connect(std::io::Error::other(format!("no endpoint: {error:#}")))
         })?;
-        self.adapter
-            .converse(&endpoint, self.environment.address(listener), load)
+        self.adapter.converse(&endpoint, address, load)
     }
 
     /// Sends messages in one batch. Asserts that every outcome is the expected one, and that the

@@ -72,6 +72,10 @@ pub(crate) enum InternalListener {
     Imap,
     /// POP3 with STARTTLS.
     Pop3,
+    /// As [`Listener::Relay`], behind a header of the PROXY protocol.
+    Header,
+    /// No listener.
+    Closed,
 }
 
 /// The maximum size of a message at [`Listener::Small`], in bytes.
@@ -91,6 +95,9 @@ pub(crate) const LARGE: u64 = 64 << 20;
 
 /// The local domain, and the name in the certificates.
 pub(crate) const HOST: &str = "mail.test";
+
+/// A name of this host that only servers and proxies know, and no client.
+pub(crate) const INNER: &str = "inner.test";
 
 /// A domain whose mail is relayed to a companion server.
 pub(crate) const FAR: &str = "far.test";
@@ -259,7 +266,10 @@ impl Environment {
         self.write("etc/group", &group)?;
         let own = fs::read_to_string("/etc/hostname").unwrap_or_default();
         let own = own.trim();
-        self.write("etc/hosts", &format!("127.0.0.1 localhost {HOST} {own}\n"))?;
+        self.write(
+            "etc/hosts",
+            &format!("127.0.0.1 localhost {HOST} {INNER} {own}\n"),
+        )?;
         self.write("etc/hostname", own)?;
         self.write("etc/mailname", HOST)?;
         // No server listens there.

@@ -21,6 +21,8 @@ mod message;
 
 mod server;
 
+mod proxy;
+
 mod case;
 
 mod pace;

@@ -77,6 +77,17 @@ impl Running {
             .map_err(|error| io::Error::other(format!("{}: {error:#}", neighbour.name)))
     }
 
+    /// Starts a server that does not speak first, such as a proxy.
+    pub(crate) fn start_silent(
+        command: Command,
+        environment: &Environment,
+        address: SocketAddr,
+    ) -> io::Result<Self> {
+        // As at this listener, that it accepts connections is enough.
+        let listeners = vec![(Listener::Implicit, address)];
+        Self::new(command, environment.path("output"), listeners, Vec::new())
+    }
+
     fn new(
         mut command: Command,
         output: PathBuf,

@@ -9,7 +9,7 @@ use std::{fs, io, thread};
 use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
-use crate::environment::{Environment, LARGE, Listener, SMALL};
+use crate::environment::{Environment, InternalListener, LARGE, Listener, SMALL};
 use crate::message::{DELIVERIES, is_of};
 use crate::process::{self, LONGEST, Neighbour, POLL};
 
@@ -39,6 +39,11 @@ pub(crate) trait Server: Sync {
 
     /// The listeners that it has.
     fn listeners(&self) -> &'static [Listener];
+
+    /// The internal listeners that only some cases use.
+    fn internal_listeners(&self) -> &'static [InternalListener] {
+        &[]
+    }
 
     /// Writes its configuration; returns the command that runs it in the foreground.
     fn prepare(&self, environment: &Environment) -> io::Result<Command>;

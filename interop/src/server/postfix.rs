@@ -38,8 +38,19 @@ impl Server for Postfix {
         vec![log(environment)]
     }
 
+    fn internal_listeners(&self) -> &'static [InternalListener] {
+        &[InternalListener::Header]
+    }
+
     fn beside(&self) -> &'static [&'static str] {
-        &[dovecot::NAME]
+        &[
+            dovecot::NAME,
+            "microsocks",
+            "dante",
+            "tinyproxy",
+            "squid",
+            "haproxy",
+        ]
     }
 
     fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
@@ -47,8 +58,11 @@ impl Server for Postfix {
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
-        let listeners = Listener::ALL
-            .map(|listener| (environment.port(listener), options(environment, listener)));
+        let mut listeners: Vec<_> = Listener::ALL
+            .map(|listener| (environment.port(listener), options(environment, listener)))
+            .into();
+        let header = environment.internal_port(InternalListener::Header);
+        listeners.push((header, "-o smtpd_upstream_proxy_protocol=haproxy".into()));
         command(environment, "virtual", &listeners)
     }
 
