@@ -74,6 +74,11 @@ pub(crate) fn run(mut tunnel: Tunnel<Spy>, turns: &[&[u8]], piece: usize) -> (Ru
         let cause: &ProxyError = cause.get_ref().downcast_ref().unwrap();
         assert_eq!(cause.is_transient(), error.is_transient(), "{error}");
         assert_eq!(cause.hint(), error.hint(), "{error}");
+        let whole = match cause.hint() {
+            None => cause.to_string(),
+            Some(hint) => format!("{cause} ({hint})"),
+        };
+        assert_eq!(format!("{cause:#}"), whole);
         let text = format!("{error:#}");
         assert!(
             text.len() < 1024 && !text.contains(char::is_control),
@@ -123,6 +128,13 @@ fn check_over(tunnel: &mut Tunnel<Spy>) {
     assert!(tunnel.poll_transmit(NOW).is_none() && tunnel.poll_timeout().is_none());
     assert!(!tunnel.is_open());
     check_inside(tunnel);
+}
+
+/// I9: no text shows the secret, unless the peer sent it, whose text may be quoted.
+pub(crate) fn check_secret(secret: &str, received: &[u8], shown: &str) {
+    let mut parts = received.windows(secret.len());
+    let is_quoted = parts.any(|part| part == secret.as_bytes());
+    assert!(is_quoted || !shown.contains(secret), "I9: {shown}");
 }
 
 /// A connection that records what it is called with.
