@@ -8,8 +8,9 @@ use crate::destination::Destination;
 use crate::error::{ProxyError, ProxyErrorKind};
 use crate::header::ProxyHeader;
 use crate::http_connect::HttpConnect;
+use crate::progress::Progress;
 use crate::proxy::{Protocol, Proxy};
-use crate::socks5::{Progress, Socks5};
+use crate::socks5::Socks5;
 
 /// The handshake with a proxy, until the tunnel is open.
 pub(crate) struct Handshake {

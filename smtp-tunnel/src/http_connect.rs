@@ -10,17 +10,13 @@
 //! accept. A CR elsewhere and a NUL are errors.
 
 use alloc::format;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use smtp_proto::Secret;
 
 use crate::destination::Destination;
 use crate::error::{ProxyError, ProxyErrorKind};
-use crate::proxy::LoginError;
-use crate::socks5::Progress;
+use crate::progress::Progress;
 
 /// The dialogue with an HTTP proxy.
 pub(crate) struct HttpConnect {
@@ -225,28 +221,6 @@ impl Schemes {
             self.other = true;
         }
     }
-}
-
-/// `basic-credentials` for the field `Proxy-Authorization` (RFC 7617, section 2).
-pub(crate) fn basic(user: &str, password: &[u8]) -> Result<Secret, LoginError> {
-    let password_text = core::str::from_utf8(password).map_err(|_| LoginError::NotUtf8)?;
-    if user.contains(':') {
-        return Err(LoginError::Colon);
-    }
-    if user
-        .chars()
-        .chain(password_text.chars())
-        .any(char::is_control)
-    {
-        return Err(LoginError::Control);
-    }
-    let login = Secret::from([user.as_bytes(), b":", password].concat());
-    let len = base64::encoded_len(login.expose().len(), true).unwrap_or_default();
-    let mut encoded = vec![0; len];
-    // The length is exact.
-    let written = STANDARD.encode_slice(login.expose(), &mut encoded);
-    encoded.truncate(written.unwrap_or_default());
-    Ok(Secret::from(encoded))
 }
 
 /// The status code and the reason phrase.

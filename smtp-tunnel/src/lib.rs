@@ -87,6 +87,8 @@ macro_rules! debug_as_display {
 mod destination;
 mod error;
 mod header;
+mod login;
+mod progress;
 
 mod http_connect;
 mod proxy;
@@ -101,5 +103,6 @@ pub use smtp_proto as proto;
 pub use crate::destination::{Destination, DestinationError};
 pub use crate::error::{ProxyError, ProxyErrorKind};
 pub use crate::header::ProxyHeader;
-pub use crate::proxy::{LoginError, Proxy};
+pub use crate::login::LoginError;
+pub use crate::proxy::Proxy;
 pub use crate::tunnel::Tunnel;

@@ -11,6 +11,7 @@ use smtp_proto::Secret;
 
 use crate::destination::{Destination, Host};
 use crate::error::{ProxyError, ProxyErrorKind};
+use crate::progress::Progress;
 
 /// The dialogue with a SOCKS5 proxy.
 pub(crate) struct Socks5 {
@@ -19,16 +20,6 @@ pub(crate) struct Socks5 {
     received: Vec<u8>,
     login: Option<Secret>,
     destination: Destination,
-}
-
-/// What follows from the input.
-pub(crate) enum Progress {
-    /// All of the input is taken, and more is needed.
-    NeedsInput,
-    /// These bytes are to be sent.
-    Send(Secret),
-    /// The tunnel is open.
-    Open,
 }
 
 /// The message that the proxy sends next.
