@@ -15,12 +15,19 @@ use crate::socks5::Socks5;
 /// The handshake with a proxy, until the tunnel is open.
 pub(crate) struct Handshake {
     dialogue: Dialogue,
-    /// The current message to the proxy, the first `sent` bytes of which are acknowledged.
-    output: Secret,
-    sent: usize,
+    output: Output,
     limit: Option<Duration>,
     until: Option<Time>,
     phase: Phase,
+}
+
+/// A message to the proxy.
+#[derive(Default)]
+struct Output {
+    bytes: Secret,
+    /// How many bytes were ever handed out, and how many are acknowledged.
+    transmitted: usize,
+    sent: usize,
 }
 
 enum Dialogue {
@@ -72,11 +79,10 @@ impl Handshake {
         Self::new(Dialogue::Header, Secret::from(header.to_bytes()), None)
     }
 
-    const fn new(dialogue: Dialogue, output: Secret, limit: Option<Duration>) -> Self {
+    fn new(dialogue: Dialogue, output: Secret, limit: Option<Duration>) -> Self {
         Self {
             dialogue,
-            output,
-            sent: 0,
+            output: Output::new(output),
             limit,
             until: None,
             phase: Phase::Active,
@@ -108,11 +114,11 @@ impl Handshake {
             if let Phase::Draining(error) = &self.phase {
                 return Err(Failure::Error(error.clone()));
             }
-            if !self.is_sent() {
+            if !self.output.is_sent() {
                 return Err(early(None));
             }
             match progress {
-                Progress::Send(output) => (self.output, self.sent) = (output, 0),
+                Progress::Send(output) => self.output = Output::new(output),
                 Progress::Open | Progress::NeedsInput => return Ok(Tunneling::Open),
             }
         }
@@ -124,14 +130,14 @@ impl Handshake {
         if !matches!(self.phase, Phase::Active) {
             return Ok(Tunneling::Pending);
         }
-        self.sent = self.sent.saturating_add(count);
-        if self.sent > self.output.expose().len() {
+        self.output.sent = self.output.sent.saturating_add(count);
+        if self.output.sent > self.output.transmitted {
             return Err(Failure::SentTooMuch);
         }
-        if !self.is_sent() {
+        if !self.output.is_sent() {
             return Ok(Tunneling::Pending);
         }
-        (self.output, self.sent) = (Secret::default(), 0);
+        self.output = Output::default();
         Ok(match self.dialogue {
             Dialogue::Header => Tunneling::Open,
             Dialogue::Socks5(_) | Dialogue::HttpConnect(_) => Tunneling::Pending,
@@ -152,7 +158,7 @@ impl Handshake {
 
     /// The failure if reading failed.
     pub(crate) fn handle_read_error(&self, error: TransportError) -> Option<Failure> {
-        self.end_with(error)
+        self.end_with(Failure::Error(error))
     }
 
     /// Stops sending. The failure, unless the proxy may still explain.
@@ -179,22 +185,13 @@ impl Handshake {
         if self.until.is_none_or(|until| now < until) {
             return None;
         }
-        let rejection = match &self.dialogue {
-            Dialogue::HttpConnect(dialogue) => dialogue.rejection(),
-            Dialogue::Socks5(_) | Dialogue::Header => None,
-        };
-        match (&self.phase, rejection) {
-            (Phase::Over, _) => None,
-            (_, Some(rejection)) => Some(rejection.into()),
-            (Phase::Draining(error), None) => Some(Failure::Error(error.clone())),
-            (Phase::Active, None) => Some(Failure::Timeout),
-        }
+        self.end_with(Failure::Timeout)
     }
 
     /// The output that is not yet sent.
-    pub(crate) fn output(&self) -> &[u8] {
+    pub(crate) fn poll_output(&mut self) -> &[u8] {
         match self.phase {
-            Phase::Active => self.output.expose().get(self.sent..).unwrap_or_default(),
+            Phase::Active => self.output.transmit(),
             Phase::Draining(_) | Phase::Over => &[],
         }
     }
@@ -210,15 +207,15 @@ impl Handshake {
     pub(crate) fn end(&mut self) {
         self.phase = Phase::Over;
         self.dialogue = Dialogue::Header;
-        self.output = Secret::default();
+        self.output = Output::default();
     }
 
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
     }
 
-    /// The failure at the end of the input: what was known before, or this error.
-    fn end_with(&self, error: TransportError) -> Option<Failure> {
+    /// The failure when no more input is awaited: what was known before, or this.
+    fn end_with(&self, failure: Failure) -> Option<Failure> {
         let rejection = match &self.dialogue {
             Dialogue::HttpConnect(dialogue) => dialogue.rejection(),
             Dialogue::Socks5(_) | Dialogue::Header => None,
@@ -226,13 +223,27 @@ impl Handshake {
         match (&self.phase, rejection) {
             (Phase::Over, _) => None,
             (_, Some(rejection)) => Some(rejection.into()),
-            (Phase::Draining(earlier), None) => Some(Failure::Error(earlier.clone())),
-            (Phase::Active, None) => Some(Failure::Error(error)),
+            (Phase::Draining(error), None) => Some(Failure::Error(error.clone())),
+            (Phase::Active, None) => Some(failure),
+        }
+    }
+}
+
+impl Output {
+    fn new(bytes: Secret) -> Self {
+        Self {
+            bytes,
+            ..Self::default()
         }
     }
 
+    fn transmit(&mut self) -> &[u8] {
+        self.transmitted = self.bytes.expose().len();
+        self.bytes.expose().get(self.sent..).unwrap_or_default()
+    }
+
     fn is_sent(&self) -> bool {
-        self.sent >= self.output.expose().len()
+        self.sent >= self.bytes.expose().len()
     }
 }
 

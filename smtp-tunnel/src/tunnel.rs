@@ -215,7 +215,7 @@ impl<W: Wire> Wire for Tunnel<W> {
             handshake.end();
         }
         handshake.begin(now, self.wire.smtp().timeouts());
-        let output = handshake.output();
+        let output = handshake.poll_output();
         (!output.is_empty()).then(|| Transmit::from(output))
     }
 

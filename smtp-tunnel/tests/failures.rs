@@ -285,10 +285,22 @@ fn all_messages_were_not_sent_and_the_next_is_not_taken() {
 
 #[test]
 fn more_bytes_acknowledged_than_transmitted_are_misuse() {
-    for proxy in [Proxy::socks5(), Proxy::http()] {
-        let mut tunnel = tunnel(&proxy);
-        let len = tunnel.poll_transmit(NOW).unwrap().len();
-        tunnel.handle_sent(NOW, len + 1);
+    let acknowledge: [fn(&mut Tunnel<Spy>); 3] = [
+        |tunnel| {
+            let len = tunnel.poll_transmit(NOW).unwrap().len();
+            tunnel.handle_sent(NOW, len + 1);
+        },
+        |tunnel| tunnel.handle_sent(NOW, 1),
+        // The second message is queued, and was not transmitted.
+        |tunnel| {
+            sent(tunnel);
+            tunnel.handle_input(NOW, &[5, 0]);
+            tunnel.handle_sent(NOW, 1);
+        },
+    ];
+    for acknowledge in acknowledge {
+        let mut tunnel = tunnel(&Proxy::socks5());
+        acknowledge(&mut tunnel);
         let error = failure_at(&mut tunnel, Stage::Greeting);
         assert_eq!(error.kind(), &ErrorKind::Misuse(ApiMisuse::SentTooMuch));
         assert!(tunnel.poll_transmit(NOW).is_none() && tunnel.poll_timeout().is_none());
