@@ -36,6 +36,61 @@ fn v37_no_text_has_the_password_of_a_proxy_wherever_the_handshake_ends() {
     }
 }
 
+#[test]
+fn v37_debug_of_a_proxy_shows_that_there_is_a_login_and_not_which() {
+    for proxy in [Proxy::socks5(), Proxy::http()] {
+        assert!(format!("{proxy:?}").contains("login: None"));
+        let proxy = proxy.credentials("proxy-user", SECRET).unwrap();
+        let shown = format!("{proxy:?} {proxy:#?}");
+        assert!(shown.contains("login: Some(Secret(..))"), "{shown}");
+        check_secret(SECRET, &shown);
+        check_secret("proxy-user", &shown);
+    }
+}
+
+#[test]
+fn an_invalid_login_says_what_is_wrong() {
+    let long = "x".repeat(256);
+    let cases = [
+        (
+            Proxy::socks5(),
+            "",
+            "x",
+            "the user name for a SOCKS5 proxy must have 1 to 255 bytes",
+        ),
+        (
+            Proxy::socks5(),
+            "x",
+            &*long,
+            "the password for a SOCKS5 proxy must have 1 to 255 bytes",
+        ),
+        (
+            Proxy::http(),
+            "a:b",
+            "x",
+            "the user name for an HTTP proxy must not contain a colon",
+        ),
+        (
+            Proxy::http(),
+            "x",
+            "\n",
+            "user name and password for an HTTP proxy must not contain control characters",
+        ),
+    ];
+    for (proxy, user, password, text) in cases {
+        let error = proxy.credentials(user, password).unwrap_err();
+        assert_eq!(
+            (error.to_string(), format!("{error:?}")),
+            (text.to_owned(), text.to_owned())
+        );
+    }
+    let error = Proxy::http().credentials("x", vec![0xff]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the password for an HTTP proxy must be UTF-8"
+    );
+}
+
 fn check(proxy: &Proxy, turns: &[&[u8]]) {
     let shown = DebugOutput::default();
     let proxy = proxy.clone().credentials("proxy-user", SECRET).unwrap();
