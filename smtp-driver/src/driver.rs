@@ -335,7 +335,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     }
 
     /// Waits until a connection that was ended or has failed is closed, then closes the stream.
-    async fn close(&mut self) {
+    pub(crate) async fn close(&mut self) {
         self.drive(|smtp| match smtp.is_closed() {
             true => Poll::Ready(()),
             false => Poll::Pending,

@@ -128,6 +128,7 @@ mod net;
 mod race;
 #[cfg(feature = "stream")]
 mod stream;
+pub mod token;
 
 #[cfg(feature = "pool")]
 mod check;

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use smtp_proto::{Error, Time};
 use smtp_rustls::{Attempts, Session, Target};
 
+use crate::token::{Login, TokenSource};
 use crate::{Clock, Driver, Runtime};
 
 impl<S, R: Runtime<S>> Driver<S, Session, R> {
@@ -24,18 +25,42 @@ impl<S, R: Runtime<S>> Driver<S, Session, R> {
     /// # Errors
     /// [`Attempts::into_error`], when no attempt is left.
     pub async fn connect<F>(
+        attempts: Attempts,
+        clock: impl Fn() -> R,
+        open: impl FnMut(Target) -> F,
+    ) -> Result<Self, Error>
+    where
+        F: Future<Output = io::Result<(S, Option<SocketAddr>)>>,
+    {
+        Self::connect_with_tokens(attempts, None, clock, open).await
+    }
+
+    /// Connects as [`connect`](Self::connect) does, and gets a token from this source if one is
+    /// wanted. Without a source, such a connection fails.
+    ///
+    /// Cancel safe if the futures of `open` are.
+    ///
+    /// # Errors
+    /// [`Attempts::into_error`], when no attempt is left.
+    pub async fn connect_with_tokens<F>(
         mut attempts: Attempts,
+        tokens: Option<&TokenSource>,
         clock: impl Fn() -> R,
         mut open: impl FnMut(Target) -> F,
     ) -> Result<Self, Error>
     where
         F: Future<Output = io::Result<(S, Option<SocketAddr>)>>,
     {
+        let mut login = Login::new(tokens);
         let time = clock();
         while let Some((stream, session)) = first(&mut attempts, &time, &mut open).await {
-            match Self::new(stream, session, clock()).into_ready().await {
-                Ok(driver) => return Ok(driver),
-                Err(error) => attempts.handle_failure(error),
+            let mut driver = Self::new(stream, session, clock());
+            match driver.log_in(&mut login).await {
+                Ok(()) => return Ok(driver),
+                Err(error) => {
+                    driver.close().await;
+                    attempts.handle_failure(error);
+                }
             }
         }
         Err(attempts.into_error())

@@ -1,0 +1,109 @@
+//! The token of a login.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use smtp_proto::{Connection, Error, Wire};
+
+use super::{TokenId, TokenSource};
+use crate::{Driver, Runtime};
+
+/// Where the token of a login comes from, and the token that was given to the last connection.
+#[derive(Debug)]
+pub(crate) struct Login<'a> {
+    source: Option<&'a TokenSource>,
+    given: Option<TokenId>,
+}
+
+impl<'a> Login<'a> {
+    pub(crate) const fn new(source: Option<&'a TokenSource>) -> Self {
+        Self {
+            source,
+            given: None,
+        }
+    }
+
+    /// Reports the end of a login on this connection.
+    fn end(&self, login: Result<(), &Error>, connection: &Connection) {
+        if let Self {
+            source: Some(source),
+            given: Some(given),
+        } = self
+        {
+            let is_refreshed = connection.has_refreshed_token();
+            source.keeper().report(*given, login, is_refreshed);
+        }
+    }
+}
+
+impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
+    /// Waits until the server is ready for messages, and fetches a token if one is wanted.
+    ///
+    /// The connection is driven while the token is fetched. If it fails, the future that fetches is
+    /// dropped.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub async fn ready_with_tokens(&mut self, tokens: &TokenSource) -> Result<(), Error> {
+        self.log_in(&mut Login::new(Some(tokens))).await
+    }
+
+    /// The same; the login remembers the token for the next connection.
+    pub(crate) async fn log_in(&mut self, login: &mut Login<'_>) -> Result<(), Error> {
+        let Some(source) = login.source else {
+            return self.drive(Connection::poll_ready).await;
+        };
+        let ready = loop {
+            match self.drive(poll_wanted).await {
+                // In a box, since most logins are over without it.
+                Ok(Wanted::Token) => Box::pin(self.fetch(login, source)).await,
+                Ok(Wanted::Nothing) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        login.end(ready.as_ref().copied(), self.smtp());
+        ready
+    }
+
+    /// Fetches a token, and drives the connection meanwhile.
+    async fn fetch(&mut self, login: &mut Login<'_>, source: &TokenSource) {
+        let fetched = {
+            let mut fetching = pin!(source.token(login.given));
+            let mut driving = pin!(self.drive(Connection::poll_ready));
+            poll_fn(|cx| match fetching.as_mut().poll(cx) {
+                Poll::Ready(fetched) => Poll::Ready(Some(fetched)),
+                // Ready when the connection has failed, which is asked for again.
+                Poll::Pending => driving.as_mut().poll(cx).map(|_| None),
+            })
+            .await
+        };
+        match fetched {
+            Some(Ok((id, token))) => {
+                // A failure is that of the connection too.
+                if self.smtp_mut().provide_token(token).is_ok() {
+                    login.given = Some(id);
+                }
+            }
+            Some(Err(error)) => self.smtp_mut().fail_token(error),
+            None => {}
+        }
+    }
+}
+
+/// What a connection wants before it is ready.
+enum Wanted {
+    Token,
+    Nothing,
+}
+
+/// Asks whether a token is wanted, or the server is ready.
+fn poll_wanted(connection: &mut Connection) -> Poll<Result<Wanted, Error>> {
+    match connection.poll_token()? {
+        Poll::Ready(Some(_)) => Poll::Ready(Ok(Wanted::Token)),
+        Poll::Ready(None) => connection.poll_ready().map_ok(|()| Wanted::Nothing),
+        Poll::Pending => Poll::Pending,
+    }
+}

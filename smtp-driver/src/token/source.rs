@@ -1,0 +1,105 @@
+//! The function that fetches tokens, for async clients.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use smtp_proto::sasl::TokenRequest;
+use smtp_proto::{Secret, TransportError};
+
+use super::{SharedKeeper, Token, TokenId, Turn};
+
+/// An async function that fetches access tokens, and the token that it fetched last.
+///
+/// It is for credentials of a [`fetched_token`](smtp_proto::Credentials::fetched_token). Clones
+/// share the token: give one to each client and mailer of the same user.
+///
+/// ```
+/// use std::io;
+/// use std::time::Duration;
+///
+/// use smtp_driver::token::{Token, TokenSource};
+///
+/// # async fn request(_: &str) -> io::Result<(String, u64)> {
+/// #     Ok(("t0k3n".to_owned(), 3600))
+/// # }
+/// let tokens = TokenSource::new(|_| async {
+///     // A request to the token server, by any HTTP client.
+///     let (access_token, expires_in) = request("grant_type=refresh_token&…").await?;
+///     io::Result::Ok(Token::new(access_token).with_lifetime(Duration::from_secs(expires_in)))
+/// });
+/// # let _ = tokens;
+/// ```
+///
+/// The function is called when there is no token, when the token is about to end, and, with
+/// [`TokenRequest::Refreshed`], when the server has rejected it. Its future is polled by one of the
+/// connections that wait for the token, which go on reading meanwhile. It is dropped with that
+/// connection; another then calls the function. The [module](super) has the rules.
+#[derive(Clone)]
+pub struct TokenSource {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    fetch: Box<Function>,
+    keeper: SharedKeeper,
+}
+
+type Function = dyn Fn(TokenRequest) -> Fetched + Send + Sync;
+
+type Fetched = Pin<Box<dyn Future<Output = Result<Token, TransportError>> + Send>>;
+
+impl TokenSource {
+    /// A source that calls this function, at most once at a time.
+    ///
+    /// An [`io::Error`](std::io::Error) may be returned as it is, any other error in
+    /// [`TransportError::new`]. Its text is shown, and must not contain a secret.
+    pub fn new<F, A, T, E>(fetch: F) -> Self
+    where
+        F: Fn(TokenRequest) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Token>,
+        E: Into<TransportError>,
+    {
+        let fetch = move |request| -> Fetched {
+            let fetching = fetch(request);
+            Box::pin(async move { fetching.await.map(Into::into).map_err(Into::into) })
+        };
+        Self {
+            inner: Arc::new(Inner {
+                fetch: Box::new(fetch),
+                keeper: SharedKeeper::new(),
+            }),
+        }
+    }
+
+    /// Waits for a token, and fetches it if no other connection does; `after` is the one that the
+    /// server rejected, if the connection had one.
+    ///
+    /// Cancel safe: another connection that waits then fetches.
+    ///
+    /// # Errors
+    /// Those of [`TokenKeeper::finish`](super::TokenKeeper::finish).
+    pub async fn token(&self, after: Option<TokenId>) -> Result<(TokenId, Secret), TransportError> {
+        let Inner { fetch, keeper } = &*self.inner;
+        match poll_fn(|cx| keeper.poll_token(after, cx.waker())).await? {
+            Turn::Token(id, secret) => Ok((id, secret)),
+            Turn::Fetch(fetching) => {
+                let result = fetch(fetching.request()).await;
+                fetching.finish(result)
+            }
+        }
+    }
+
+    /// The keeper of the token.
+    pub fn keeper(&self) -> &SharedKeeper {
+        &self.inner.keeper
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSource").finish_non_exhaustive()
+    }
+}
