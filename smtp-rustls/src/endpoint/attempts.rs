@@ -42,10 +42,12 @@ use crate::session::Session;
 ///   handshake broke: in cleartext. Credentials are never sent under that security, and a
 ///   certificate that does not verify is no failure;
 /// - if the server rejected a token that its [provider](smtp_proto::Credentials::token_provider)
-///   can refresh: with the refreshed token.
+///   can refresh, or the caller that [fetches](smtp_proto::Credentials::fetched_token) it: with the
+///   refreshed token.
 ///
-/// Otherwise the race goes on if the failure was [transient](smtp_proto::Error::is_transient), with
-/// the addresses that have not been tried, then with those whose connect was cancelled.
+/// Otherwise the race goes on if the failure was [transient](smtp_proto::Error::is_transient), and
+/// not that of the source of a token: with the addresses that have not been tried, then with those
+/// whose connect was cancelled.
 ///
 /// `smtp_driver::Driver::connect` drives the attempts for an async adapter. A simple driver
 /// connects to one target after the other:
@@ -340,7 +342,7 @@ impl Attempts {
         let (target, variant) = (target.clone(), *variant);
         self.state = match variant.after(&error, &self.endpoint.0.config) {
             Some(variant) => State::ExpectAgain(target.clone(), variant, None),
-            None if error.is_transient() => State::ExpectFirst,
+            None if error.is_transient() && !token_failed(&error) => State::ExpectFirst,
             None => State::Failed,
         };
         self.fail(&target, error);
@@ -437,6 +439,15 @@ fn seed_of(provider: &CryptoProvider) -> Result<Seed, rustls::Error> {
     let filled = provider.secure_random.fill(&mut bytes);
     filled.map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
     Ok(Seed::from_bytes(bytes))
+}
+
+/// Whether no token could be fetched.
+fn token_failed(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Authentication(AuthenticationError::TokenSource(_))
+            | ErrorKind::Timeout(Timeout::Token)
+    )
 }
 
 /// Whether the server rejected a token that may have expired.
