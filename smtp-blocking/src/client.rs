@@ -363,17 +363,14 @@ impl<S: Stream, W: Wire> Client<S, W> {
         closed
     }
 
-    /// Waits until the server is ready; if that fails, ends the connection in order.
-    pub(crate) fn into_ready(self) -> Result<Self, Error> {
-        self.into_state(|_| false)
-    }
-
-    /// Waits until the server is ready, or the answer to whether it is satisfies `suffices`;
-    /// otherwise ends the connection in order.
-    fn into_state(mut self, suffices: impl FnOnce(&Error) -> bool) -> Result<Self, Error> {
-        match self.ready() {
+    /// Waits until the server is ready, by this method; if that fails, ends the connection in
+    /// order.
+    pub(crate) fn into_ready(
+        mut self,
+        ready: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        match ready(&mut self) {
             Ok(()) => Ok(self),
-            Err(error) if suffices(&error) => Ok(self),
             Err(error) => {
                 self.close();
                 Err(error)
@@ -441,8 +438,10 @@ impl<S: Stream> Client<S, Connection> {
         let now = Time::from_origin(epoch.elapsed());
         wire.handle_timeout(now);
         let stream = complete_tls(&mut wire, now, Some(secured))?;
-        let client = Client::resume(stream, wire, epoch);
-        client.into_state(is_token_wanted)
+        Client::resume(stream, wire, epoch).into_ready(|client| match client.ready() {
+            Err(error) if is_token_wanted(&error) => Ok(()),
+            ready => ready,
+        })
     }
 }
 

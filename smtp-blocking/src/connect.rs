@@ -8,7 +8,8 @@ use smtp_proto::{Error, Mail, Outcome};
 use smtp_rustls::{Endpoint, Session};
 
 use crate::race::first;
-use crate::{Client, Socket};
+use crate::token::Login;
+use crate::{Client, Socket, TokenSource};
 
 /// Connects, sends one message and ends the connection.
 ///
@@ -41,6 +42,22 @@ use crate::{Client, Socket};
 /// outcome is known changes nothing.
 pub fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
     let mut client = Client::connect(endpoint)?;
+    let outcome = client.send(mail)?;
+    let _ = client.quit();
+    Ok(outcome)
+}
+
+/// As [`send`], with the token of this source: for credentials of a
+/// [`fetched_token`](smtp_proto::Credentials::fetched_token).
+///
+/// # Errors
+/// Those of [`send`].
+pub fn send_with_tokens(
+    endpoint: &Endpoint,
+    mail: Mail,
+    tokens: &TokenSource,
+) -> Result<Outcome, Error> {
+    let mut client = Client::connect_with_tokens(endpoint, tokens)?;
     let outcome = client.send(mail)?;
     let _ = client.quit();
     Ok(outcome)
@@ -94,13 +111,50 @@ impl Client<Socket, Session> {
     /// # Errors
     /// Those of [`connect`](Self::connect).
     pub fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
-        Self::connect_watched(endpoint, addresses, |_| Ok(()))
+        Self::connect_watched(endpoint, addresses, Login::new(None), |_| Ok(()))
+    }
+
+    /// Connects as [`connect`](Self::connect) does, and gets the token from this source: for
+    /// credentials of a [`fetched_token`](smtp_proto::Credentials::fetched_token).
+    ///
+    /// If the server rejects the token, another is fetched and tried on a new connection, once.
+    ///
+    /// ```
+    /// use smtp_blocking::{Client, Credentials, Endpoint, Token, TokenSource};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let tls = smtp_test::Tls::new();
+    /// # let config = smtp_test::Config::new().tls(tls.clone()).token("alice", "t0k3n");
+    /// # let server = smtp_test::Server::start(config)?;
+    /// # let (host, port) = ("localhost", server.port());
+    /// # fn fetch() -> std::io::Result<Token> {
+    /// #     Ok(Token::new("t0k3n"))
+    /// # }
+    /// let endpoint = Endpoint::starttls(host)
+    ///     .port(port)
+    ///     .credentials(Credentials::fetched_token("alice")?)
+    /// #   .tls(tls.client_config())
+    ///     .build()?;
+    /// let tokens = TokenSource::new(|_| fetch());
+    /// let client = Client::connect_with_tokens(&endpoint, &tokens)?;
+    /// # assert!(client.connection().is_idle());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect). That the source failed is an
+    /// [`AuthenticationError`](smtp_proto::AuthenticationError).
+    pub fn connect_with_tokens(endpoint: &Endpoint, tokens: &TokenSource) -> Result<Self, Error> {
+        let login = Login::new(Some(tokens));
+        Self::connect_watched(endpoint, &resolve(endpoint)?, login, |_| Ok(()))
     }
 
     /// Connects to known addresses. `watch` sees each socket before it is used.
     pub(crate) fn connect_watched(
         endpoint: &Endpoint,
         addresses: &[SocketAddr],
+        mut login: Login<'_>,
         mut watch: impl FnMut(&Socket) -> io::Result<()>,
     ) -> Result<Self, Error> {
         let mut attempts = endpoint.attempts(addresses.iter().copied());
@@ -108,7 +162,9 @@ impl Client<Socket, Session> {
         let epoch = Instant::now();
         while let Some((socket, session)) = first(&mut attempts, epoch, local) {
             let watched = watch(&socket).map_err(Error::connect);
-            let opened = watched.and_then(|()| Self::from_stream(socket, session).into_ready());
+            let opened = watched.and_then(|()| {
+                Self::from_stream(socket, session).into_ready(|client| client.log_in(&mut login))
+            });
             match opened {
                 Ok(client) => return Ok(client),
                 Err(error) => attempts.handle_failure(error),

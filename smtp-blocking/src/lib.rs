@@ -139,6 +139,8 @@ mod connect;
 mod mailer;
 #[cfg(feature = "rustls")]
 mod race;
+#[cfg(feature = "rustls")]
+mod token;
 #[cfg(unix)]
 mod unix;
 
@@ -149,6 +151,9 @@ pub use smtp_driver::smtp_pool as pool;
 #[cfg(feature = "rustls")]
 #[doc(no_inline)]
 pub use smtp_driver::smtp_pool::{PoolConfig, PoolError, SendError};
+#[cfg(feature = "rustls")]
+#[doc(inline)]
+pub use smtp_driver::token::{Token, TokenError};
 pub use smtp_proto as proto;
 #[doc(no_inline)]
 pub use smtp_proto::{
@@ -164,12 +169,14 @@ pub use smtp_rustls::{Endpoint, TlsConfig};
 pub use crate::batch::Batch;
 pub use crate::client::Client;
 #[cfg(feature = "rustls")]
-pub use crate::connect::send;
+pub use crate::connect::{send, send_with_tokens};
 #[cfg(feature = "rustls")]
 pub use crate::mailer::{Mailer, SendAll};
 #[cfg(feature = "rustls")]
 pub use crate::socket::Socket;
 pub use crate::stream::Stream;
+#[cfg(feature = "rustls")]
+pub use crate::token::TokenSource;
 
 /// The examples of the README, to be compiled and run.
 #[cfg(all(doctest, feature = "rustls"))]

@@ -26,11 +26,12 @@ use smtp_rustls::Endpoint;
 use self::crew::{Crew, Worker};
 use self::member::{Member, Sockets};
 use self::turn::Turn;
-use self::waiter::Waiter;
-use crate::Client;
 use crate::connect::resolve;
+use crate::token::Login;
+use crate::{Client, TokenSource};
 
 pub use self::send_all::SendAll;
+pub(crate) use self::waiter::Waiter;
 
 /// Sends messages of many threads over a few connections, which are kept. A program needs nothing
 /// else.
@@ -78,6 +79,7 @@ pub struct Mailer {
 /// What the handles of a mailer share.
 struct Inner {
     endpoint: Endpoint,
+    tokens: Option<TokenSource>,
     /// The zero of the pool's time.
     epoch: Instant,
     pool: SharedPool<Member>,
@@ -105,10 +107,40 @@ impl Mailer {
     /// # }
     /// ```
     pub fn with_config(endpoint: Endpoint, config: PoolConfig) -> Self {
+        Self::over(endpoint, config, None)
+    }
+
+    /// A mailer whose connections get their tokens from this source: for credentials of a
+    /// [`fetched_token`](crate::Credentials::fetched_token).
+    ///
+    /// All connections use the same token, which one of them fetches.
+    ///
+    /// ```
+    /// use smtp_blocking::{Credentials, Endpoint, Mailer, PoolConfig, Token, TokenSource};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # fn fetch() -> std::io::Result<Token> {
+    /// #     Ok(Token::new("t0k3n"))
+    /// # }
+    /// let endpoint = Endpoint::starttls("mail.example.org")
+    ///     .credentials(Credentials::fetched_token("alice@example.org")?)
+    ///     .build()?;
+    /// let tokens = TokenSource::new(|_| fetch());
+    /// let mailer = Mailer::with_tokens(endpoint, PoolConfig::new(), tokens);
+    /// # let _ = mailer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_tokens(endpoint: Endpoint, config: PoolConfig, tokens: TokenSource) -> Self {
+        Self::over(endpoint, config, Some(tokens))
+    }
+
+    fn over(endpoint: Endpoint, config: PoolConfig, tokens: Option<TokenSource>) -> Self {
         let seed = RandomState::new().hash_one(0);
         Self {
             inner: Arc::new(Inner {
                 endpoint,
+                tokens,
                 epoch: Instant::now(),
                 pool: SharedPool::new(config, seed),
                 sockets: Sockets::default(),
@@ -281,7 +313,7 @@ impl Mailer {
     /// one that is being sent has an outcome. Returns whether everything ended in time.
     ///
     /// The threads in [`run`](Self::run) return. A thread that opens a connection may take longer, until
-    /// the system's resolver or connect returns.
+    /// the system's resolver, connect or the [source of tokens](TokenSource) returns.
     pub fn close(&self, timeout: Duration) -> bool {
         let Inner { pool, sockets, .. } = &*self.inner;
         let now = self.inner.now();
@@ -429,7 +461,8 @@ impl Inner {
     fn connect(&self) -> Result<Member, Error> {
         let mut handle = None;
         let addresses = resolve(&self.endpoint)?;
-        let client = Client::connect_watched(&self.endpoint, &addresses, |socket| {
+        let login = Login::new(self.tokens.as_ref());
+        let client = Client::connect_watched(&self.endpoint, &addresses, login, |socket| {
             handle = Some(self.sockets.watch(socket)?);
             match self.pool.is_dropping() {
                 true => Err(std::io::ErrorKind::ConnectionAborted.into()),

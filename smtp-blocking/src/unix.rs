@@ -54,6 +54,6 @@ impl Client<UnixStream, Connection> {
         let (connection, peer) = unix_connection(path.as_ref(), config);
         let stream =
             UnixStream::connect(path).map_err(|error| Error::connect(error).with_peer(peer))?;
-        Self::from_stream(stream, connection).into_ready()
+        Self::from_stream(stream, connection).into_ready(Self::ready)
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use async_io::Timer;
 use async_net::resolve;
+use smtp_driver::token::TokenSource;
 use smtp_driver::{Driver, connecting};
 use smtp_proto::{Error, Mail, Outcome};
 use smtp_rustls::{Endpoint, Session};
@@ -51,6 +52,24 @@ pub async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
+/// As [`send`], with the token of this source: for credentials of a
+/// [`fetched_token`](smtp_proto::Credentials::fetched_token).
+///
+/// Not cancel safe, as [`send`].
+///
+/// # Errors
+/// Those of [`send`].
+pub async fn send_with_tokens(
+    endpoint: &Endpoint,
+    mail: Mail,
+    tokens: &TokenSource,
+) -> Result<Outcome, Error> {
+    let mut client = Client::connect_with_tokens(endpoint, tokens).await?;
+    let outcome = client.send(mail).await?;
+    let _ = client.quit().await;
+    Ok(outcome)
+}
+
 impl Client<Socket, Session> {
     /// Connects to a server, and waits until it is ready for messages.
     ///
@@ -90,15 +109,65 @@ impl Client<Socket, Session> {
     /// The failure at the last address that was tried, with the earlier ones as its
     /// [`attempts`](Error::attempts). It names the endpoint and the address.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+        Self::open(endpoint, None).await
+    }
+
+    /// Connects as [`connect`](Self::connect) does, and gets the token from this source: for
+    /// credentials of a [`fetched_token`](smtp_proto::Credentials::fetched_token).
+    ///
+    /// The connection is driven while the token is fetched. If the server rejects the token,
+    /// another is fetched and tried on a new connection, once.
+    ///
+    /// ```
+    /// use smtp_smol::{Client, Credentials, Endpoint, Token, TokenSource};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # futures_lite::future::block_on(async {
+    /// # let tls = smtp_test::Tls::new();
+    /// # let config = smtp_test::Config::new().tls(tls.clone()).token("alice", "t0k3n");
+    /// # let server = smtp_test::Server::start(config)?;
+    /// # let (host, port) = ("localhost", server.port());
+    /// # async fn fetch() -> std::io::Result<Token> {
+    /// #     Ok(Token::new("t0k3n"))
+    /// # }
+    /// let endpoint = Endpoint::starttls(host)
+    ///     .port(port)
+    ///     .credentials(Credentials::fetched_token("alice")?)
+    /// #   .tls(tls.client_config())
+    ///     .build()?;
+    /// let tokens = TokenSource::new(|_| fetch());
+    /// let client = Client::connect_with_tokens(&endpoint, &tokens).await?;
+    /// # assert!(client.connection().is_idle());
+    /// # Ok(()) })
+    /// # }
+    /// ```
+    ///
+    /// Cancel safe: dropping the future drops the attempt. Another connection that waits for the
+    /// same token then fetches it.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect). That the source failed is an
+    /// [`AuthenticationError`](smtp_proto::AuthenticationError).
+    pub async fn connect_with_tokens(
+        endpoint: &Endpoint,
+        tokens: &TokenSource,
+    ) -> Result<Self, Error> {
+        Self::open(endpoint, Some(tokens)).await
+    }
+
+    pub(crate) async fn open(
+        endpoint: &Endpoint,
+        tokens: Option<&TokenSource>,
+    ) -> Result<Self, Error> {
         if endpoint.unix_path().is_some() {
-            return Self::connect_to(endpoint, &[]).await;
+            return Self::open_to(endpoint, &[], tokens).await;
         }
         let name = (endpoint.connect_host(), endpoint.connect_port());
         let limit = Timer::after(endpoint.timeouts().connect());
         let addresses = connecting(limit, resolve(name))
             .await
             .map_err(|error| error.with_peer(endpoint.peer()))?;
-        Self::connect_to(endpoint, &addresses).await
+        Self::open_to(endpoint, &addresses, tokens).await
     }
 
     /// Connects as [`connect`](Self::connect) does, but to known addresses: those of the server, or
@@ -111,10 +180,18 @@ impl Client<Socket, Session> {
     /// # Errors
     /// Those of [`connect`](Self::connect).
     pub async fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
+        Self::open_to(endpoint, addresses, None).await
+    }
+
+    async fn open_to(
+        endpoint: &Endpoint,
+        addresses: &[SocketAddr],
+        tokens: Option<&TokenSource>,
+    ) -> Result<Self, Error> {
         let attempts = endpoint.attempts(addresses.iter().copied());
         let local = endpoint.local_address();
         let open = |target| Socket::connect(target, local);
-        let driver = Driver::connect(attempts, Smol::new, open).await?;
+        let driver = Driver::connect_with_tokens(attempts, tokens, Smol::new, open).await?;
         Ok(Self { driver })
     }
 }

@@ -172,6 +172,8 @@ pub use smtp_driver::smtp_pool as pool;
 #[cfg(feature = "rustls")]
 #[doc(no_inline)]
 pub use smtp_driver::smtp_pool::{PoolConfig, PoolError, SendError};
+#[doc(inline)]
+pub use smtp_driver::token::{Token, TokenError, TokenSource};
 pub use smtp_proto as proto;
 #[doc(no_inline)]
 pub use smtp_proto::{
@@ -187,7 +189,7 @@ pub use smtp_rustls::{Endpoint, TlsConfig};
 pub use crate::batch::Batch;
 pub use crate::client::Client;
 #[cfg(feature = "rustls")]
-pub use crate::connect::send;
+pub use crate::connect::{send, send_with_tokens};
 #[cfg(feature = "rustls")]
 pub use crate::mailer::{Mailer, MailerDriver, SendAll};
 #[cfg(feature = "rustls")]

@@ -5,6 +5,7 @@ use std::task::Poll;
 use std::{fmt, io};
 
 use smtp_driver::Driver;
+use smtp_driver::token::TokenSource;
 use smtp_proto::{
     Capabilities, Command, CommandId, Connection, ContentStatus, Error, Mail, MailId, Outcome,
     Reply, TlsInfo, Wire,
@@ -186,6 +187,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// The connection's failure.
     pub async fn ready(&mut self) -> Result<(), Error> {
         self.driver.drive(Connection::poll_ready).await
+    }
+
+    /// Waits until the server is ready for messages, as [`ready`](Self::ready) does, and fetches a
+    /// token if one is wanted.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub async fn ready_with_tokens(&mut self, tokens: &TokenSource) -> Result<(), Error> {
+        self.driver.ready_with_tokens(tokens).await
     }
 
     /// Sends a message, and waits for its outcome.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use smtp_driver::mailer::{self, Connected, Connector};
 use smtp_driver::smtp_pool::{Limit, PoolConfig, PoolError, PoolStats, SendError, Ticket};
+use smtp_driver::token::TokenSource;
 use smtp_driver::{Check, Mails};
 use smtp_proto::{Error, Mail, Outcome};
 use smtp_rustls::{Endpoint, Session};
@@ -87,7 +88,37 @@ impl Mailer {
     /// # }
     /// ```
     pub fn with_config(endpoint: Endpoint, config: PoolConfig) -> Self {
-        let connector = Connect { endpoint };
+        Self::over(endpoint, config, None)
+    }
+
+    /// A mailer whose connections get their tokens from this source: for credentials of a
+    /// [`fetched_token`](crate::Credentials::fetched_token).
+    ///
+    /// All connections use the same token, which one of them fetches.
+    ///
+    /// ```
+    /// use smtp_tokio::{Credentials, Endpoint, Mailer, PoolConfig, Token, TokenSource};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn fetch() -> std::io::Result<Token> {
+    /// #     Ok(Token::new("t0k3n"))
+    /// # }
+    /// let endpoint = Endpoint::starttls("mail.example.org")
+    ///     .credentials(Credentials::fetched_token("alice@example.org")?)
+    ///     .build()?;
+    /// let tokens = TokenSource::new(|_| fetch());
+    /// let mailer = Mailer::with_tokens(endpoint, PoolConfig::new(), tokens);
+    /// # let _ = mailer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_tokens(endpoint: Endpoint, config: PoolConfig, tokens: TokenSource) -> Self {
+        Self::over(endpoint, config, Some(tokens))
+    }
+
+    fn over(endpoint: Endpoint, config: PoolConfig, tokens: Option<TokenSource>) -> Self {
+        let connector = Connect { endpoint, tokens };
         Self {
             mailer: mailer::Mailer::new(connector, Tokio::new(), config),
             max_wait: MAX_WAIT,
@@ -330,6 +361,7 @@ impl<M: Stream<Item = Mail> + Unpin> Stream for SendAll<M> {
 /// Opens connections to an endpoint.
 struct Connect {
     endpoint: Endpoint,
+    tokens: Option<TokenSource>,
 }
 
 impl Connector for Connect {
@@ -338,7 +370,8 @@ impl Connector for Connect {
     type Runtime = Tokio;
 
     async fn connect(&self) -> Result<Connected<Self>, Error> {
-        Ok(Client::connect(&self.endpoint).await?.driver)
+        let client = Client::open(&self.endpoint, self.tokens.as_ref()).await?;
+        Ok(client.driver)
     }
 }
 

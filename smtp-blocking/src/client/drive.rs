@@ -3,6 +3,8 @@
 use std::io;
 use std::task::Poll;
 use std::time::Duration;
+#[cfg(feature = "rustls")]
+use std::time::Instant;
 
 use smtp_proto::{Connection, Time, Wire};
 
@@ -42,6 +44,13 @@ impl<S: Stream, W: Wire> Client<S, W> {
             let began = now.unwrap_or_else(|| self.now());
             now = Some(self.step(began));
         }
+    }
+
+    /// When the time limit is reached that is due first.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        let until = self.wire.poll_timeout()?;
+        self.epoch.checked_add(until.since_origin())
     }
 
     /// Ends the connection by QUIT, without waiting for the reply.

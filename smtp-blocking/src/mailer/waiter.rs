@@ -37,7 +37,7 @@ impl Wake for Signal {
 ///
 /// The question gets the [`waker`](Self::waker). If it is not answered, the thread
 /// [waits](Self::wait). It does not miss a wake between the two.
-pub(super) struct Waiter {
+pub(crate) struct Waiter {
     signal: Arc<Signal>,
     waker: Waker,
     /// The wakes after which the question was asked.
@@ -46,7 +46,7 @@ pub(super) struct Waiter {
 
 impl Waiter {
     /// The waiter of this thread: a thread waits for one thing at a time.
-    pub(super) fn of_thread() -> Self {
+    pub(crate) fn of_thread() -> Self {
         thread_local! {
             static SIGNAL: Arc<Signal> = Arc::default();
         }
@@ -64,12 +64,12 @@ impl Waiter {
         }
     }
 
-    pub(super) fn waker(&self) -> &Waker {
+    pub(crate) fn waker(&self) -> &Waker {
         &self.waker
     }
 
     /// Waits until the waker was used since the last wait, or this time has come.
-    pub(super) fn wait(&mut self, until: Option<Instant>) {
+    pub(crate) fn wait(&mut self, until: Option<Instant>) {
         let signal = Arc::clone(&self.signal);
         let mut count = signal.lock();
         while *count == self.seen {
