@@ -40,6 +40,7 @@ pub mod scenario;
 pub mod silent;
 #[cfg(unix)]
 pub mod sockets;
+pub mod token;
 
 mod suite;
 

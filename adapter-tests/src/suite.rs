@@ -14,6 +14,7 @@ mod race;
 mod scenarios;
 mod stream;
 mod tls;
+mod token;
 
 /// The tests of any adapter; see the crate.
 #[macro_export]
@@ -84,6 +85,10 @@ macro_rules! async_suite {
         }
         mod stream {
             $crate::stream_tests!();
+        }
+        #[cfg(all(unix, feature = "rustls"))]
+        mod token {
+            $crate::token_tests!();
         }
     };
 }

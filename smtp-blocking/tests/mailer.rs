@@ -6,6 +6,7 @@ mod failures;
 mod run;
 mod send_all;
 mod soak;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
