@@ -34,7 +34,7 @@ impl Connection {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let config = Config::builder("client.example.org".parse()?)
     /// #     .security(Security::Cleartext)
-    /// #     .allow_credentials_in_cleartext()
+    /// #     .dangerous_credentials_in_cleartext()
     /// #     .credentials(Credentials::fetched_token("alice@example.org")?)
     /// #     .build()?;
     /// # let mut connection = Connection::new(Arc::new(config), Seed::random());
