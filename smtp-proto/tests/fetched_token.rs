@@ -87,7 +87,7 @@ fn the_event_comes_once_and_before_that_of_readiness() {
         Some(Ok(Event::TokenWanted(TokenRequest::Cached)))
     ));
     assert!(harness.connection.poll_event().is_none());
-    // Whoever was told by the event may wait.
+    // After the event, other questions wait.
     assert!(harness.connection.poll_ready().is_pending());
     provide(&mut harness).unwrap();
     harness.listen();
