@@ -14,12 +14,13 @@ use crate::tls::TlsConfig;
 use self::direct::Direct;
 use self::tls_tunnel::TlsTunnel;
 
-/// A [`Connection`] with TLS below it, where its [`Security`] asks for TLS.
+/// A [`Connection`] with TLS below it, where its [`Security`](smtp_proto::Security) asks for TLS.
 ///
 /// A driver calls the methods of [`Wire`], as for a `Connection`, and reaches the `Connection` by
-/// [`smtp_mut`](Wire::smtp_mut). Under [`Security::StartTls`] and [`Security::Opportunistic`], the
-/// session passes cleartext through until the server has agreed to STARTTLS; under
-/// [`Security::Implicit`] everything is inside TLS.
+/// [`smtp_mut`](Wire::smtp_mut). Under [`StartTls`](smtp_proto::Security::StartTls) and
+/// [`Opportunistic`](smtp_proto::Security::Opportunistic), the session passes cleartext through until
+/// the server has agreed to STARTTLS; under [`Implicit`](smtp_proto::Security::Implicit) everything is
+/// inside TLS.
 ///
 /// * If the handshake or a later record fails, the alert for the server is transmitted first. When
 ///   it is sent, or cannot be sent, the `Connection` fails with a [`TransportError`] whose source
@@ -90,7 +91,8 @@ pub(crate) struct Via {
 type Tunneled = Tunnel<Tunnel<Direct>>;
 
 impl Session {
-    /// A session that begins TLS when the [`Security`] of the connection asks for it.
+    /// A session that begins TLS when the [`Security`](smtp_proto::Security) of the connection asks
+    /// for it.
     ///
     /// The server's certificate must be valid for `name`. Use the name that the user typed, never
     /// one that was learnt from DNS or from the server.
@@ -118,10 +120,11 @@ impl Session {
         Direct::new(connection, tls.into(), name).into()
     }
 
-    /// A session in cleartext, for a connection with [`Security::Cleartext`].
+    /// A session in cleartext, for a connection with
+    /// [`Security::Cleartext`](smtp_proto::Security::Cleartext).
     ///
-    /// A connection with another [`Security`] fails when it comes to TLS: that is an
-    /// [`ApiMisuse`](smtp_proto::ApiMisuse).
+    /// A connection with another [`Security`](smtp_proto::Security) fails when it comes to TLS: that
+    /// is an [`ApiMisuse`](smtp_proto::ApiMisuse).
     ///
     /// ```
     /// use std::sync::Arc;

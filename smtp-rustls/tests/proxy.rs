@@ -10,7 +10,7 @@ use smtp_rustls::{
 };
 use smtp_test::{Config, Defect, Log, Machine, Output, Peer, Proxy, ProxyPeer, Tls, TlsPeer};
 
-use crate::common::{HELLO, NOW, Wiring, mail, transmit, trust};
+use crate::common::{HELLO, NOW, Wiring, mail, steady, transmit, trust};
 
 /// The ways to reach a proxy: by name, by the login that it requires, by TLS.
 const WAYS: [(&str, bool); 6] = [
@@ -292,7 +292,7 @@ fn a_permanent_rejection_is_final_and_another_one_is_not() {
 }
 
 #[test]
-fn the_local_address_is_not_told_to_a_server_behind_a_proxy() {
+fn v45_the_local_address_is_not_told_to_a_server_behind_a_proxy() {
     let tls = Tls::new();
     let local = "198.51.100.7:40000".parse().unwrap();
     for (proxy, expected) in [(false, "[198.51.100.7]"), (true, "[127.0.0.1]")] {
@@ -323,7 +323,7 @@ fn the_local_address_is_not_told_to_a_server_behind_a_proxy() {
 }
 
 #[test]
-fn the_certificate_of_the_proxy_must_be_valid_for_the_proxy_and_trusted_on_its_own() {
+fn v45_the_certificate_of_the_proxy_must_be_valid_for_the_proxy_and_trusted_on_its_own() {
     let (tls, proxy_tls) = (Tls::new(), Tls::new());
     let log = Log::new();
     let proxy = Proxy::http().in_tls();
@@ -862,4 +862,59 @@ proptest! {
             prop_assert!(!shown.contains("CANARY"), "{}: {}", url, shown);
         }
     }
+}
+
+/// The stream from the proxy is cut after any number of bytes, and ends or goes on in cleartext.
+#[test]
+fn v45_tls_to_a_proxy_that_breaks_anywhere_ends_the_session_and_nothing_goes_in_cleartext() {
+    let (tls, trusted) = steady();
+    for (then, ends) in [
+        (&b""[..], true),
+        (b"HTTP/1.1 200 OK\r\n\r\n220 x\r\n", false),
+    ] {
+        let mut pass = 0;
+        loop {
+            let proxy = Proxy::http().in_tls().login("bob", "canary");
+            let endpoint = Endpoint::implicit("localhost")
+                .tls(trusted.clone())
+                .proxy(ProxyServer::https("localhost").credentials("bob", "canary"))
+                .proxy_tls(trusted.clone())
+                .build()
+                .unwrap();
+            let peer = behind(&proxy, Security::Implicit, &tls, &Log::new());
+            let peer = TlsPeer::new(peer, tls.server_config());
+            let mut wiring = Wiring::with_peer(endpoint.session(), peer);
+            (wiring.pass, wiring.then) = (pass, then.to_vec());
+            let result = wiring.ready();
+            wiring.settle();
+            let sent = wiring.sent.concat();
+            assert!(are_records(&sent), "{pass}: not only TLS was sent");
+            for text in ["CONNECT", "canary", "EHLO", "Y2FuYXJ5"] {
+                let has = sent.windows(text.len()).any(|part| part == text.as_bytes());
+                assert!(!has, "{pass}: {text} in cleartext");
+            }
+            match result {
+                Ok(()) => break,
+                Err(error) => {
+                    let shown = format!("{error:#}");
+                    assert!(error.is_transient(), "{pass}: {shown}");
+                    assert!(ends || !shown.contains("220 x"), "{pass}: {shown}");
+                }
+            }
+            pass += 29;
+        }
+        assert!(pass > 1000, "{pass}");
+    }
+}
+
+/// Whether bytes are a sequence of whole TLS records.
+fn are_records(mut bytes: &[u8]) -> bool {
+    while let [20..=23, 3, _, high, low, rest @ ..] = bytes {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let Some(next) = rest.get(length..) else {
+            return false;
+        };
+        bytes = next;
+    }
+    bytes.is_empty()
 }

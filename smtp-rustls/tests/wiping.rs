@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use smtp_rustls::proto::sasl::{Login, Plain, XOAuth2};
-use smtp_rustls::proto::{Credentials, Wire};
-use smtp_rustls::{Endpoint, EndpointBuilder, TlsConfig, UrlError};
-use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
+use smtp_rustls::proto::{Credentials, Security, Wire};
+use smtp_rustls::{Endpoint, EndpointBuilder, ProxyServer, Session, TlsConfig, UrlError};
+use smtp_test::{Config, Log, Machine, Output, Peer, Proxy, TlsPeer};
 use watched_heap::{CANARY, Canary, LONG_CANARY, WatchedHeap, unwatched, watch};
 
 use common::NOW;
@@ -92,6 +92,78 @@ fn v37_no_freed_memory_holds_the_password_of_a_url_that_is_parsed_or_rejected() 
     }
 }
 
+#[test]
+fn v37_no_freed_memory_holds_the_password_of_a_proxy_in_a_url() {
+    let (_, trusted) = common::steady();
+    for canary in [CANARY, LONG_CANARY] {
+        // For the URL of the proxy, and for the parameter.
+        let once: String = (canary.text().bytes())
+            .map(|byte| format!("%{byte:02X}"))
+            .collect();
+        let twice = once.replace('%', "%25");
+        for (end, is_valid) in [
+            ("%40proxy.test", true),
+            ("%40proxy.test:0", false),
+            ("%40proxy.test/path", false),
+            ("%250D%40proxy.test", false),
+            ("%25FF%40proxy.test", false),
+            ("%25%40proxy.test", false),
+            ("/%40proxy.test", false),
+            ("%zz%40proxy.test", false),
+            ("%40proxy.test&proxy=x", false),
+        ] {
+            let url = format!("smtps://mail.test?proxy=https://bob:{twice}{end}");
+            let (parsed, finds) = watch(&canary, || {
+                let builder = EndpointBuilder::from_url(&url)?;
+                let builder = builder.tls(trusted.clone()).proxy_tls(trusted.clone());
+                drop(builder.build().unwrap().session());
+                Ok::<(), UrlError>(())
+            });
+            assert_eq!((parsed.is_ok(), finds.count()), (is_valid, 0), "{end}");
+            let url = format!(
+                "https://bob:{once}{}",
+                end.replace("%40", "@").replace("%25", "%")
+            );
+            let (_, finds) = watch(&canary, || drop(ProxyServer::from_url(&url)));
+            assert_eq!(finds.count(), 0, "{end}");
+        }
+    }
+}
+
+#[test]
+fn v37_freed_memory_holds_no_password_of_a_proxy_that_is_reached_by_tls() {
+    let (server, client) = common::steady();
+    let canary = CANARY;
+    let log_in = |stop: Option<usize>| {
+        let proxy = Proxy::http().in_tls().login("bob", canary.text());
+        let machine = Machine::with_log(&Config::new(), &Log::new());
+        let mut server = TlsPeer::new(proxy.peer(machine), server.server_config());
+        let mut steps = 0;
+        let (ready, finds) = watch(&canary, || {
+            let endpoint = Endpoint::builder("localhost")
+                .security(Security::Cleartext)
+                .proxy(ProxyServer::https("localhost").credentials("bob", canary.text()))
+                .proxy_tls(client.clone())
+                .build()
+                .unwrap();
+            drive(endpoint.session(), &mut server, || {
+                steps += 1;
+                stop == Some(steps - 1)
+            })
+        });
+        Run {
+            steps,
+            ready,
+            finds: finds.count(),
+        }
+    };
+    let whole = log_in(None);
+    assert_eq!((whole.ready, whole.finds), (true, 0));
+    for step in 0..whole.steps {
+        assert_eq!(log_in(Some(step)).finds, 0, "dropped at step {step}");
+    }
+}
+
 /// The result of a login.
 struct Run {
     steps: usize,
@@ -115,7 +187,7 @@ fn log_in(
     let machine = Machine::with_log(&config, &Log::new());
     let mut server = TlsPeer::new(machine, tls.server_config());
     let mut steps = 0;
-    let mut stops = || {
+    let stops = || {
         steps += 1;
         stop == Some(steps - 1)
     };
@@ -125,39 +197,44 @@ fn log_in(
             .credentials(credentials(canary.text()))
             .build()
             .unwrap();
-        let mut session = endpoint.session();
-        loop {
-            let mut moved = false;
-            if let Some(transmit) = session.poll_transmit(NOW) {
-                let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
-                let (first, second) = bytes.split_at(bytes.len() / 2);
-                for part in [first, second] {
-                    if stops() {
-                        return false;
-                    }
-                    session.handle_sent(NOW, part.len());
-                    unwatched(|| server.handle_input(part));
-                }
-                moved = true;
-            }
-            while let Some(output) = unwatched(|| server.poll_output()) {
-                let Output::Write(bytes) = output else {
-                    panic!("{output:?}");
-                };
-                if stops() {
-                    return false;
-                }
-                session.handle_input(NOW, &bytes);
-                moved = true;
-            }
-            if !moved {
-                return matches!(session.smtp_mut().poll_ready(), Poll::Ready(Ok(())));
-            }
-        }
+        drive(endpoint.session(), &mut server, stops)
     });
     Run {
         steps,
         ready,
         finds: finds.count(),
+    }
+}
+
+/// Moves bytes until neither side has output, or `stops` returns `true`. Returns whether the client
+/// is ready.
+fn drive(mut session: Session, server: &mut impl Peer, mut stops: impl FnMut() -> bool) -> bool {
+    loop {
+        let mut moved = false;
+        if let Some(transmit) = session.poll_transmit(NOW) {
+            let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+            let (first, second) = bytes.split_at(bytes.len() / 2);
+            for part in [first, second] {
+                if stops() {
+                    return false;
+                }
+                session.handle_sent(NOW, part.len());
+                unwatched(|| server.handle_input(part));
+            }
+            moved = true;
+        }
+        while let Some(output) = unwatched(|| server.poll_output()) {
+            let Output::Write(bytes) = output else {
+                panic!("{output:?}");
+            };
+            if stops() {
+                return false;
+            }
+            session.handle_input(NOW, &bytes);
+            moved = true;
+        }
+        if !moved {
+            return matches!(session.smtp_mut().poll_ready(), Poll::Ready(Ok(())));
+        }
     }
 }

@@ -49,7 +49,7 @@ macro_rules! proxy_tests {
         }
 
         #[test]
-        fn a_client_sends_through_each_kind_of_proxy_which_resolves_the_name() {
+        fn v45_a_client_sends_through_each_kind_of_proxy_which_resolves_the_name() {
             let (tls, proxy_tls) = (Tls::for_names([HOST]), Tls::for_names(["localhost"]));
             block_on(async {
                 for kind in ["socks5", "http", "https"] {
