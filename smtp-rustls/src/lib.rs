@@ -8,7 +8,8 @@
 //!
 //! An [`Endpoint`] is a server and how to connect to it: host, port, security, credentials, trust.
 //! It creates the sessions. [`Endpoint::from_url`] makes one from a URL, such as
-//! `smtps://alice:secret@mail.example.org`.
+//! `smtps://alice:secret@mail.example.org`. With a [`ProxyServer`], its sessions begin with a tunnel
+//! of [`smtp_tunnel`](tunnel), and the rest is inside it.
 //!
 //! ```
 //! use smtp_proto::{Credentials, Time, Wire};
@@ -44,6 +45,9 @@
 //!   1.3, and in TLS 1.2 if the configuration requires the extended master secret. With the feature
 //!   `scram` they also get `tls-server-end-point` (RFC 5929), for every certificate whose signature
 //!   algorithm has a hash function.
+//! * A proxy that is reached by TLS must have a certificate for its own name, from an authority that
+//!   is trusted for it. It receives request and login only inside TLS, and nothing of the session
+//!   that the server would not get in cleartext.
 //! * TLS is 1.2 or newer. The process-wide crypto provider of rustls is neither set nor used.
 //!
 //! [`Outcome::tls`](smtp_proto::Outcome::tls) returns what is known of the TLS connection under a

@@ -110,10 +110,10 @@ fn a_message_goes_through_every_kind_of_proxy_however_its_bytes_are_cut() {
                 assert!(send(&mut wiring, HELLO).is_accepted(), "{case}");
                 assert_eq!(proxy.requests(), [format!("localhost:{}", endpoint.port())]);
                 assert_eq!(log.mails()[0].over_tls(), security != Security::Cleartext);
-                assert!(
-                    !format!("{:?}", wiring.session).contains("canary"),
-                    "{case}"
-                );
+                let shown = format!("{:?}", wiring.session);
+                assert!(!shown.contains("canary"), "{case}");
+                assert_eq!(shown.contains("TlsTunnel"), way.0 == "https", "{shown}");
+                assert!(shown.contains("Session"), "{shown}");
                 log.assert_clean();
             }
         }
@@ -917,4 +917,44 @@ fn are_records(mut bytes: &[u8]) -> bool {
         bytes = next;
     }
     bytes.is_empty()
+}
+
+#[test]
+fn a_transport_that_fails_fails_the_session_in_the_tunnel_and_before_it() {
+    let tls = Tls::new();
+    for way in WAYS {
+        for is_open in [false, true] {
+            for is_write in [false, true] {
+                let case = format!("{way:?} {is_open} {is_write}");
+                let proxy = server(way);
+                let endpoint = endpoint(Security::Implicit, &tls).proxy(client(way));
+                let peer = peer(way, &proxy, Security::Implicit, &tls, &Log::new());
+                let mut wiring = Wiring::with_peer(endpoint.build().unwrap().session(), peer);
+                if is_open {
+                    wiring.ready().unwrap();
+                } else {
+                    wiring.write();
+                }
+                let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+                if is_write {
+                    wiring.session.handle_write_error(NOW, broken.into());
+                    // The peer had time to explain.
+                    let until = wiring.session.poll_timeout().expect("a limit");
+                    wiring.session.handle_timeout(until);
+                } else {
+                    wiring.session.handle_read_error(NOW, broken.into());
+                }
+                let Poll::Ready(Err(error)) = wiring.session.smtp_mut().poll_ready() else {
+                    panic!("{case}: no failure");
+                };
+                assert_eq!(error.stage() == Stage::Proxy, !is_open, "{case}: {error:#}");
+                assert!(
+                    format!("{error:#}").contains("broken pipe"),
+                    "{case}: {error:#}"
+                );
+                assert!(error.is_transient(), "{case}");
+                assert!(transmit(&mut wiring.session).is_none(), "{case}");
+            }
+        }
+    }
 }

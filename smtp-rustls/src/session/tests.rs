@@ -71,6 +71,50 @@ fn the_connection_fails_if_tls_cannot_begin() {
     }
 }
 
+/// Random numbers that cannot be had.
+#[derive(Debug)]
+struct NoRandom;
+
+impl rustls::crypto::SecureRandom for NoRandom {
+    fn fill(&self, _: &mut [u8]) -> Result<(), rustls::crypto::GetRandomFailed> {
+        Err(rustls::crypto::GetRandomFailed)
+    }
+}
+
+#[test]
+fn the_connection_fails_if_tls_to_the_proxy_cannot_begin() {
+    let tls = smtp_test::Tls::new();
+    let working = tls.client_config();
+    let mut provider = (**working.crypto_provider()).clone();
+    provider.secure_random = &NoRandom;
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let endpoint = Endpoint::implicit("localhost")
+        .tls(TlsConfig::from(working))
+        .proxy(crate::ProxyServer::https("localhost"))
+        .proxy_tls(Arc::new(config))
+        .build()
+        .unwrap();
+    let mut session = endpoint.session();
+    assert!(session.poll_transmit(NOW).is_none());
+    let Poll::Ready(Err(error)) = session.smtp_mut().poll_ready() else {
+        panic!("no error");
+    };
+    assert_eq!(error.stage(), smtp_proto::Stage::Proxy);
+    assert!(format!("{error:#}").contains("random"), "{error:#}");
+    session.handle_input(NOW, b"HTTP/1.1 200 OK\r\n\r\n");
+    session.handle_eof(NOW);
+    session.handle_timeout(NOW);
+    session.handle_read_error(NOW, TransportError::new(std::io::Error::other("late")));
+    session.handle_write_error(NOW, TransportError::new(std::io::Error::other("late")));
+    assert!(session.poll_transmit(NOW).is_none());
+    assert_eq!(session.poll_timeout(), None);
+    assert!(format!("{session:?}").contains("TLS failed"));
+}
+
 #[test]
 fn v29_records_without_end_in_which_nothing_is_said_end_the_session() {
     let tls = smtp_test::Tls::new().only_tls13();
