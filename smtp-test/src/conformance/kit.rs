@@ -17,7 +17,7 @@ use super::report::{Report, ScriptReport};
 use super::script::{Faults, Script, patient, tls, trust};
 use super::server::{Conditions, Fault, start};
 use super::{Adapter, Probe, scripts};
-use crate::Log;
+use crate::{Log, Session};
 
 /// Which scripts run, and how.
 ///
@@ -327,6 +327,9 @@ impl Trace {
             };
             ends.push(format!("TLS ended {how} close_notify"));
         }
+        let errors = log.sessions();
+        let errors = errors.iter().filter_map(Session::tls_error);
+        ends.extend(errors.map(|error| format!("TLS failed: {error}")));
         for mail in log.mails() {
             let recipients = mail.addresses().join(", ");
             ends.push(format!("stored {} bytes for {recipients}", mail.body_len()));

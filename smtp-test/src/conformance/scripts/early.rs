@@ -34,16 +34,35 @@ pub(super) fn scripts() -> Vec<Script> {
         WHY,
         between_pieces,
     ));
-    scripts.extend(both(|| {
-        script(
-            "a reply within the content",
-            "RFC 5321, section 4.2.5",
-            long,
-        )
-        .server(|server| server.on(Stage::Body(20_000), Action::reply("552 5.3.4 too big")))
-        .buffers(16 << 10)
-        .racy()
-    }));
+    scripts.extend(within_content());
+    scripts
+}
+
+/// A reply after a part of the content, which ends it.
+fn within_content() -> Vec<Script> {
+    let mut scripts = Vec::new();
+    for (name, reply) in [
+        (
+            "552 within the content",
+            "552-5.3.4 too big\n552 5.3.4 by far",
+        ),
+        ("250 within the content", "250 2.0.0 taken"),
+        ("421 within the content", "421 4.3.2 going down"),
+        ("221 within the content", "221 2.0.0 bye"),
+    ] {
+        let make = || {
+            script(name, "RFC 5321, section 4.2.5", long)
+                .server(|server| server.on(Stage::Body(20_000), Action::reply(reply)))
+                .buffers(16 << 10)
+                .racy()
+        };
+        scripts.extend(both(make));
+        scripts.push(
+            make()
+                .server(|server| server.with("CHUNKING"))
+                .also("in chunks"),
+        );
+    }
     scripts
 }
 
