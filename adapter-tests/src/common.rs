@@ -172,9 +172,9 @@ pub fn reason(outcome: &Outcome) -> &ErrorKind {
 }
 
 pub mod secured {
-    use smtp_proto::{Credentials, Error, Security, Timeouts, TranscriptEntry};
+    use smtp_proto::{Credentials, Security, Timeouts, TranscriptEntry};
     use smtp_rustls::{Endpoint, EndpointBuilder, Session};
-    use smtp_test::{Action, Config, Defect, Log, MemoryServer, Server, Stage, Tls};
+    use smtp_test::{Action, Config, Defect, Server, Stage, Tls};
 
     /// An endpoint that trusts this certificate.
     pub fn endpoint(tls: &Tls) -> EndpointBuilder {
@@ -191,59 +191,6 @@ pub mod secured {
         let timeouts = Timeouts::default().with_drain(std::time::Duration::from_millis(5));
         let endpoint = endpoint(tls).timeouts(timeouts).build().unwrap();
         endpoint.session()
-    }
-
-    /// A server in memory for each kind of bad certificate, by STARTTLS and from the first byte,
-    /// and a session with it.
-    pub fn strangers() -> impl Iterator<Item = (Security, MemoryServer, Session)> {
-        let defects = [
-            Defect::Expired,
-            Defect::NotYetValid,
-            Defect::WrongName,
-            Defect::CommonNameOnly,
-            Defect::SelfSigned,
-            Defect::UnknownAuthority,
-            Defect::ClientOnly,
-            Defect::NameConstraint,
-            Defect::LongChain(100),
-        ];
-        let base = Tls::new();
-        let defects = defects.map(|defect| base.clone().defect(defect));
-        // None of these is "localhost".
-        let names = [
-            "127.0.0.1",
-            "*.localhost",
-            "*",
-            "localhost\0.example.org",
-            "xn--localhost-qua",
-        ];
-        let names = names.map(|name| Tls::for_names([name]));
-        defects.into_iter().chain(names).flat_map(|tls| {
-            let config = Config::new().tls(tls.clone());
-            [
-                (config.clone(), Security::StartTls),
-                (config.implicit_tls(), Security::Implicit),
-            ]
-            .map(|(config, security)| {
-                let timeouts = Timeouts::default().with_drain(std::time::Duration::from_millis(5));
-                let endpoint = endpoint(&tls).security(security).timeouts(timeouts);
-                let session = endpoint.build().unwrap().session();
-                (security, MemoryServer::new(&config), session)
-            })
-        })
-    }
-
-    /// Asserts that a server with a bad certificate got an alert, and nothing else inside TLS.
-    pub fn check_stranger(security: Security, error: &Error, log: &Log) {
-        assert_eq!(error.stage(), smtp_proto::Stage::TlsHandshake, "{error:#}");
-        let session = log.session();
-        assert!(session.tls_error().is_some(), "by an alert: {error:#}");
-        assert!(session.tls().is_none(), "{error:#}");
-        let in_cleartext: &[&str] = match security {
-            Security::StartTls => &["EHLO [127.0.0.1]", "STARTTLS"],
-            _ => &[],
-        };
-        assert_eq!(session.commands(), in_cleartext, "{error:#}");
     }
 
     /// A server and an endpoint for each way to have TLS.

@@ -15,11 +15,7 @@
 //!     pub(crate) fn runtime() -> Runtime;                // has `block_on`
 //!     pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T;
 //!     pub(crate) async fn connect(address: SocketAddr) -> TcpStream;
-//!     pub(crate) fn unix_stream(stream: std::os::unix::net::UnixStream) -> UnixStream;
 //!     pub(crate) fn buffered(server: MemoryServer) -> impl Stream;
-//!     pub(crate) const SCENARIO_LIMIT: Option<Duration>; // None: the clock jumps
-//!     pub(crate) fn block_on_scenario<T>(future: impl Future<Output = T>) -> T;
-//!     pub(crate) fn scenario_stream(stream: Faulty<MemoryServer>) -> impl Stream;
 //! }
 //! adapter_tests::async_suite!();
 //! ```
@@ -32,10 +28,7 @@ pub mod invariants;
 pub mod mailer;
 #[cfg(unix)]
 pub mod narrow;
-pub mod played;
 pub mod polling;
-#[path = "../../smtp-proto/tests/common/scenario.rs"]
-pub mod scenario;
 #[cfg(unix)]
 pub mod silent;
 #[cfg(unix)]

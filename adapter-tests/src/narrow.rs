@@ -1,13 +1,11 @@
 //! Servers behind small buffers that read on only when their replies are read, or not at all.
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 
 use smtp_proto::{Security, Timeouts};
 use smtp_rustls::EndpointBuilder;
 use smtp_test::{Action, Config, Log, Machine, Peer, Stage, Tls, TlsPeer, serve};
-use socket2::SockRef;
 
 /// Enough that neither all commands nor all replies fit in any buffer between client and server.
 pub const RECIPIENTS: usize = 10_000;
@@ -34,11 +32,6 @@ pub fn talkative_of_chunks() -> Config {
     })
 }
 
-/// A server that stops reading in the middle of the content and keeps the connection open.
-pub fn deaf() -> Config {
-    Config::new().on(Stage::Body(100_000), Action::normal().stop_reading())
-}
-
 /// A server at the other end of a stream, which stays open until this is joined.
 pub fn serving<S: Read + Write + Send + 'static>(
     config: &Config,
@@ -58,25 +51,6 @@ pub fn serving<S: Read + Write + Send + 'static>(
         serve(&mut peer, &mut stream).unwrap();
         stream
     })
-}
-
-/// The two ends of a connection whose buffers in the system are small.
-///
-/// They are not of TCP: with windows this small, its timers take minutes for these replies.
-pub fn sockets() -> (UnixStream, UnixStream) {
-    let (client, server) = UnixStream::pair().unwrap();
-    for socket in [&client, &server] {
-        let socket = SockRef::from(socket);
-        socket.set_recv_buffer_size(BUFFER).unwrap();
-        socket.set_send_buffer_size(BUFFER).unwrap();
-    }
-    (client, server)
-}
-
-/// Short limits for writing only: for a server that stops reading. A server that reads on may take
-/// long on a busy machine.
-pub fn hurried() -> Timeouts {
-    Timeouts::default().with_data_block(super::common::SOON)
 }
 
 /// A session in cleartext, or with TLS from the first byte.

@@ -2,21 +2,18 @@
 //! idle or sends, the end of a connection that fails, and input that arrives while the process is
 //! suspended.
 
-mod early;
 mod host;
 mod idle;
 mod last_word;
 mod suspended;
 
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, poll};
 use smtp_proto::{Command, ContentStatus, Error, Mail, MailId, Outcome, Reply};
-use smtp_rustls::{Endpoint, Session};
+use smtp_rustls::Endpoint;
 
-pub use early::*;
 pub use idle::*;
 pub use last_word::*;
 pub use suspended::*;
@@ -36,8 +33,6 @@ pub trait Adapter: Sized {
     fn quit(self) -> Result<(), Error>;
     /// A second handle of the socket.
     fn socket(&self) -> TcpStream;
-    /// Sends a message over a connected stream, in a session that has not begun.
-    fn send_over(stream: UnixStream, session: Session, mail: Mail) -> Outcome;
 }
 
 /// Waits until there is input or the end of it, and reads nothing, not even an error.
@@ -56,7 +51,6 @@ macro_rules! socket_tests {
             v42_nothing_is_sent_behind_what_came_behind_a_batch,
             v42_nothing_is_sent_behind_what_came_between_two_pieces,
             v42_nothing_is_asked_behind_what_came_while_idle,
-            a_reply_in_the_middle_of_a_text_ends_it,
             quit_is_the_last_word_where_both_sides_understand_each_other,
             a_server_that_never_answers_quit_is_not_waited_for,
             v43_what_came_while_the_process_was_suspended_is_taken,

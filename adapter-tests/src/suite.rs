@@ -11,7 +11,6 @@ mod lmtp;
 mod mailer;
 mod proxy;
 mod race;
-mod scenarios;
 mod stream;
 mod tls;
 mod token;
@@ -55,9 +54,6 @@ macro_rules! suite {
         #[cfg(all(unix, feature = "rustls"))]
         mod race {
             $crate::race_tests!();
-        }
-        mod scenarios {
-            $crate::scenario_tests!();
         }
     };
 }

@@ -9,7 +9,6 @@ pub(crate) use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::thread;
 use std::time::Duration;
 
 pub(crate) use std::io::{Read as AsyncReadExt, empty, repeat};
@@ -28,9 +27,6 @@ pub(crate) const NAME: &str = "smtp-blocking";
 /// It does not read while it writes, and needs the buffers that sockets have at least.
 pub(crate) const SMALLEST_BUFFER: usize = 8 << 10;
 
-/// How long a silent server is waited for: the clock is real.
-pub(crate) const SCENARIO_LIMIT: Option<Duration> = Some(Duration::from_millis(500));
-
 pub(crate) struct Runtime;
 
 impl Runtime {
@@ -47,10 +43,6 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     ready(future)
 }
 
-pub(crate) fn block_on_scenario<T>(future: impl Future<Output = T>) -> T {
-    ready(future)
-}
-
 /// The output of a future that never waits.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -63,20 +55,8 @@ pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).unwrap()
 }
 
-#[cfg(unix)]
-pub(crate) fn unix_stream(stream: UnixStream) -> UnixStream {
-    stream
-}
-
 pub(crate) fn buffered(server: MemoryServer) -> Buffered {
     Buffered(server, Vec::new())
-}
-
-pub(crate) fn scenario_stream(stream: Faulty<MemoryServer>) -> Patient {
-    Patient {
-        stream,
-        limit: Duration::MAX,
-    }
 }
 
 /// A blocking client over the stream `S` of the suite.
@@ -248,7 +228,7 @@ macro_rules! blocking {
     };
 }
 
-blocking!(Socket TcpStream Patient);
+blocking!(Socket TcpStream);
 #[cfg(unix)]
 blocking!(UnixStream);
 
@@ -298,41 +278,6 @@ impl smtp_blocking::Stream for Timed<Pipe> {
     fn set_timeouts(&mut self, limit: Duration) -> io::Result<()> {
         self.0.set_read_timeout(Some(limit))?;
         self.0.set_write_timeout(Some(limit))
-    }
-}
-
-/// A stream that waits in vain for as long as it may, as a socket does.
-pub(crate) struct Patient {
-    stream: Faulty<MemoryServer>,
-    limit: Duration,
-}
-
-impl Patient {
-    fn wait<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            let most = SCENARIO_LIMIT.unwrap_or_default();
-            assert!(self.limit <= most, "nothing comes for {:?}", self.limit);
-            thread::sleep(self.limit);
-        }
-        result
-    }
-}
-
-impl Read for Patient {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let result = self.stream.read(buffer);
-        self.wait(result)
-    }
-}
-
-impl smtp_blocking::Stream for Patient {
-    fn set_timeouts(&mut self, limit: Duration) -> io::Result<()> {
-        self.limit = limit;
-        Ok(())
-    }
-
-    fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
-        Some(self.stream.read(buffer))
     }
 }
 
@@ -391,5 +336,4 @@ macro_rules! write_to {
 write_to! {
     Untimed<S>: S, 0;
     Timed<S>: S, 0;
-    Patient, stream;
 }

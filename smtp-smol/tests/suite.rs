@@ -10,25 +10,19 @@ mod rt {
     use std::net::SocketAddr;
     use std::pin::Pin;
     use std::task::{Context, Poll, ready};
-    use std::time::Duration;
 
     pub(crate) use async_net::TcpStream;
-    #[cfg(unix)]
-    use async_net::unix::UnixStream;
     pub(crate) use futures_lite::AsyncReadExt;
     pub(crate) use futures_lite::future::block_on;
     pub(crate) use futures_lite::io::{empty, repeat};
     use futures_lite::{AsyncRead, AsyncWrite};
     pub(crate) use smtp_smol::*;
-    use smtp_test::{Faulty, MemoryServer};
+    use smtp_test::MemoryServer;
 
     #[cfg(unix)]
     pub(crate) const NAME: &str = "smtp-smol";
 
     pub(crate) const SMALLEST_BUFFER: usize = 64;
-
-    /// How long a silent server is waited for: the clock is real.
-    pub(crate) const SCENARIO_LIMIT: Option<Duration> = Some(Duration::from_millis(500));
 
     pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
@@ -47,21 +41,8 @@ mod rt {
         Runtime
     }
 
-    pub(crate) fn block_on_scenario<T>(future: impl Future<Output = T>) -> T {
-        block_on(future)
-    }
-
-    pub(crate) fn scenario_stream(stream: Faulty<MemoryServer>) -> Faulty<MemoryServer> {
-        stream
-    }
-
     pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
         TcpStream::connect(address).await.unwrap()
-    }
-
-    #[cfg(unix)]
-    pub(crate) fn unix_stream(stream: std::os::unix::net::UnixStream) -> UnixStream {
-        stream.try_into().unwrap()
     }
 
     pub(crate) fn buffered(server: MemoryServer) -> Buffered {

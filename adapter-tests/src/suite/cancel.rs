@@ -15,46 +15,6 @@ macro_rules! cancel_tests {
         use $crate::smtp_test::{Config, Faulty, Log, MemoryServer, Operations, Plan};
 
         #[test]
-        fn a_future_dropped_at_every_pending_loses_nothing() {
-            block_on(async {
-                for plan in [Plan::new(), Plan::new().at_most(1)] {
-                    let mut transcripts = Vec::new();
-                    for polls in [usize::MAX, 1] {
-                        let plan = plan.clone().pending_first();
-                        let (mut client, log, _) = cleartext_over(plan);
-                        $crate::stubborn!(client.ready(), polls).unwrap();
-                        let ids = [mail(), mail()].map(|mail| client.submit(mail));
-                        for id in ids {
-                            assert!(
-                                $crate::stubborn!(client.wait_outcome(id), polls)
-                                    .unwrap()
-                                    .is_accepted()
-                            );
-                        }
-                        let id = client.submit(streamed());
-                        for piece in TEXT.split_inclusive('\n') {
-                            $crate::stubborn!(client.content_wanted(id), polls).unwrap();
-                            client
-                                .connection_mut()
-                                .write_content(id, piece.to_owned().into())
-                                .unwrap();
-                        }
-                        client.connection_mut().finish_content(id).unwrap();
-                        assert!(
-                            $crate::stubborn!(client.wait_outcome(id), polls)
-                                .unwrap()
-                                .is_accepted()
-                        );
-                        client.quit().await.unwrap();
-                        log.assert_clean();
-                        transcripts.push(log.session().transcript());
-                    }
-                    assert_eq!(transcripts[0], transcripts[1]);
-                }
-            });
-        }
-
-        #[test]
         fn v41_dropping_send_abandons_the_message_and_its_outcome_is_true() {
             block_on(async {
                 let mut statuses = Vec::new();
@@ -151,22 +111,6 @@ macro_rules! cancel_tests {
         }
 
         #[test]
-        fn one_byte_at_a_time_over_a_pipe_gives_the_same_dialogue() {
-            block_on(async {
-                let mut transcripts = Vec::new();
-                for capacity in [1, 1 << 20] {
-                    let (mut client, server, log) = over_pipe(&Config::new(), capacity);
-                    let outcome = client.send(mail()).await.unwrap();
-                    assert_eq!(status_of(&outcome, &log), Status::Accepted);
-                    client.quit().await.unwrap();
-                    server.join().unwrap();
-                    transcripts.push(log.session().commands().to_vec());
-                }
-                assert_eq!(transcripts[0], transcripts[1]);
-            });
-        }
-
-        #[test]
         fn futures_are_send() {
             block_on(async {
                 let config = Config::new().advertise_starttls();
@@ -220,38 +164,10 @@ macro_rules! cancel_tests {
 
         #[cfg(feature = "rustls")]
         mod in_tls {
-            use super::super::kit::over_faulty;
             use super::super::rt::{Client, block_on};
             use super::assert_send;
             use $crate::common::mail;
-            use $crate::common::secured::{both_ways, session};
-            use $crate::smtp_test::{Config, Plan, Tls};
-
-            #[test]
-            fn a_future_dropped_at_every_pending_loses_nothing_inside_tls() {
-                block_on(async {
-                    let mut transcripts = Vec::new();
-                    for polls in [usize::MAX, 1] {
-                        let tls = Tls::new();
-                        let config = Config::new().tls(tls.clone());
-                        let plan = Plan::new().pending_first().at_most(1);
-                        let (mut client, log, _) = over_faulty(&config, plan, session(&tls));
-                        $crate::stubborn!(client.ready(), polls).unwrap();
-                        let ids = [mail(), mail()].map(|mail| client.submit(mail));
-                        for id in ids {
-                            assert!(
-                                $crate::stubborn!(client.wait_outcome(id), polls)
-                                    .unwrap()
-                                    .is_accepted()
-                            );
-                        }
-                        client.quit().await.unwrap();
-                        log.assert_clean();
-                        transcripts.push(log.session().transcript());
-                    }
-                    assert_eq!(transcripts[0], transcripts[1]);
-                });
-            }
+            use $crate::common::secured::both_ways;
 
             #[test]
             fn futures_in_tls_are_send() {

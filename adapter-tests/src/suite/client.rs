@@ -5,12 +5,10 @@
 macro_rules! client_tests {
     () => {
         use std::io;
-        use std::time::Duration;
 
         use super::kit::*;
         use super::rt::proto::{
-            Command, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeout, Timeouts,
-            TlsInfo,
+            Command, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, TlsInfo,
         };
         use super::rt::{Client, SMALLEST_BUFFER, TcpStream, block_on, buffered, empty};
         use $crate::common::*;
@@ -131,25 +129,6 @@ macro_rules! client_tests {
                     .unwrap();
                 assert_eq!(status_of(&outcome, &server.log()), Status::NotSent);
                 assert!(matches!(reason(&outcome), ErrorKind::Content(_)));
-            });
-        }
-
-        #[test]
-        fn one_byte_at_a_time_gives_the_same_dialogue() {
-            block_on(async {
-                let mut commands = Vec::new();
-                for plan in [
-                    Plan::new(),
-                    Plan::new().at_most(1),
-                    Plan::new().at_most(1).pending_first(),
-                ] {
-                    let wire = wire(Security::Cleartext);
-                    let (outcome, log, _) = session_with(&Config::new(), plan, wire).await;
-                    assert_eq!(status_of(&outcome, &log), Status::Accepted);
-                    commands.push(log.session().commands().to_vec());
-                }
-                assert_eq!(commands[0], commands[1]);
-                assert_eq!(commands[0], commands[2]);
             });
         }
 
@@ -407,57 +386,6 @@ macro_rules! client_tests {
                     .unwrap_err();
                 let injected = ErrorKind::Protocol(ProtocolError::InjectedBeforeTls);
                 assert_eq!(format!("{:?}", error.kind()), format!("{injected:?}"));
-            });
-        }
-
-        #[test]
-        fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
-            block_on(async {
-                // Longer than any machine is busy.
-                let greeting = format!("220 {}", "drip".repeat(500));
-                let drips = Action::reply(greeting).drip(Duration::from_millis(50));
-                for action in [Action::silent(), drips] {
-                    let server =
-                        Server::start(Config::new().on($crate::smtp_test::Stage::Greeting, action))
-                            .unwrap();
-                    let mut client = over_tcp(
-                        &server,
-                        with_timeouts(Security::Cleartext, Timeouts::default().with_greeting(SOON)),
-                    )
-                    .await;
-                    let error = client.ready().await.unwrap_err();
-                    assert!(
-                        matches!(
-                            (error.kind(), error.stage()),
-                            (ErrorKind::Timeout(Timeout::Reply), Stage::Greeting)
-                        ),
-                        "{error:#}"
-                    );
-                }
-            });
-        }
-
-        #[test]
-        fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
-            block_on(async {
-                let deaf = Action::normal().stop_reading();
-                let server =
-                    Server::start(Config::new().on($crate::smtp_test::Stage::Data, deaf)).unwrap();
-                let mut client = over_tcp(
-                    &server,
-                    with_timeouts(
-                        Security::Cleartext,
-                        Timeouts::default().with_data_block(SOON),
-                    ),
-                )
-                .await;
-                let text = long_text(16 << 20);
-                let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
-                assert_eq!(status_of(&outcome, &server.log()), Status::NotSent);
-                assert!(
-                    matches!(reason(&outcome), ErrorKind::Timeout(Timeout::Write)),
-                    "{outcome:?}"
-                );
             });
         }
 

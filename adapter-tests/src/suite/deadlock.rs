@@ -4,12 +4,12 @@
 #[macro_export]
 macro_rules! deadlock_tests {
     () => {
-        use super::rt::proto::{ErrorKind, Mail, Timeout, Timeouts};
-        use super::rt::{Client, Stream, block_on, unix_stream};
+        use super::rt::proto::{Mail, Timeouts};
+        use super::rt::{Client, Stream, block_on};
         use $crate::common::*;
         use $crate::narrow::{
-            BUFFER, CHUNKS, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative,
-            talkative_of_chunks, wire, wire_with,
+            BUFFER, CHUNKS, RECIPIENTS, both, serving, talkative, talkative_of_chunks, wire,
+            wire_with,
         };
         use $crate::smtp_test::{Log, Tls, pipe};
 
@@ -21,46 +21,6 @@ macro_rules! deadlock_tests {
                     let log = Log::new();
                     let server = serving(&talkative(), tls.as_ref(), &log, theirs);
                     deliver(ours, tls.as_ref(), &log).await;
-                    drop(server.join().unwrap());
-                }
-            })
-        }
-
-        #[test]
-        fn v25_a_server_that_reads_on_only_when_its_replies_are_read_blocks_no_client_over_sockets()
-        {
-            block_on(async {
-                for tls in both() {
-                    let (ours, theirs) = sockets();
-                    let log = Log::new();
-                    let server = serving(&talkative(), tls.as_ref(), &log, theirs);
-                    deliver(unix_stream(ours), tls.as_ref(), &log).await;
-                    drop(server.join().unwrap());
-                }
-            })
-        }
-
-        #[test]
-        fn v25_a_server_that_stops_reading_in_the_content_runs_into_the_deadline_over_pipes() {
-            block_on(async {
-                for tls in both() {
-                    let (ours, theirs) = pipe(BUFFER);
-                    let log = Log::new();
-                    let server = serving(&deaf(), tls.as_ref(), &log, theirs);
-                    give_up(ours, tls.as_ref(), &log).await;
-                    drop(server.join().unwrap());
-                }
-            })
-        }
-
-        #[test]
-        fn v25_a_server_that_stops_reading_in_the_content_runs_into_the_deadline_over_sockets() {
-            block_on(async {
-                for tls in both() {
-                    let (ours, theirs) = sockets();
-                    let log = Log::new();
-                    let server = serving(&deaf(), tls.as_ref(), &log, theirs);
-                    give_up(unix_stream(ours), tls.as_ref(), &log).await;
                     drop(server.join().unwrap());
                 }
             })
@@ -94,16 +54,6 @@ macro_rules! deadlock_tests {
             client.quit().await.unwrap();
             assert_eq!(log.mails()[0].addresses().len(), RECIPIENTS);
             log.assert_clean();
-        }
-
-        /// Sends a message that the server stops reading.
-        async fn give_up(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
-            let mut client = Client::from_stream(stream, wire(tls, hurried()));
-            let text = long_text(8 << 20);
-            let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
-            assert_eq!(status_of(&outcome, log), Status::NotSent);
-            let late = ErrorKind::Timeout(Timeout::Write);
-            assert_eq!(format!("{:?}", reason(&outcome)), format!("{late:?}"));
         }
     };
 }

@@ -6,11 +6,10 @@ macro_rules! driven_tests {
     () => {
         use std::net::{SocketAddr, TcpStream};
         use std::os::fd::AsFd;
-        use std::os::unix::net::UnixStream;
 
         use super::rt::proto::{Command, ContentStatus, Error, Mail, MailId, Outcome, Reply};
-        use super::rt::tls::{Endpoint, Session};
-        use super::rt::{Client, Runtime, runtime, unix_stream};
+        use super::rt::tls::Endpoint;
+        use super::rt::{Client, Runtime, runtime};
         use $crate::bytes::Bytes;
         use $crate::sockets::Adapter;
 
@@ -76,15 +75,6 @@ macro_rules! driven_tests {
             fn socket(&self) -> TcpStream {
                 let socket = self.client.get_ref().as_fd().try_clone_to_owned().unwrap();
                 socket.into()
-            }
-
-            fn send_over(stream: UnixStream, session: Session, mail: Mail) -> Outcome {
-                runtime().block_on(async {
-                    Client::from_stream(unix_stream(stream), session)
-                        .send(mail)
-                        .await
-                        .unwrap()
-                })
             }
         }
     };

@@ -165,20 +165,6 @@ macro_rules! tls_tests {
         }
 
         #[test]
-        fn v05_a_bad_certificate_ends_the_connection_and_the_server_is_told() {
-            block_on(async {
-                for (security, server, session) in strangers() {
-                    let log = server.log();
-                    let mut client = Client::from_stream(server, session);
-                    let error = client.ready().await.unwrap_err();
-                    let outcome = client.send(mail()).await.unwrap();
-                    assert_eq!(status_of(&outcome, &log), Status::NotSent);
-                    check_stranger(security, &error, &log);
-                }
-            });
-        }
-
-        #[test]
         fn bytes_injected_after_the_220_are_fatal_in_the_same_segment_and_in_a_later_one() {
             block_on(async {
                 for action in [
@@ -213,20 +199,6 @@ macro_rules! tls_tests {
                     );
                     assert!(log.session().tls().is_none());
                 }
-            });
-        }
-
-        #[test]
-        fn one_byte_at_a_time_gives_the_same_dialogue_inside_tls() {
-            block_on(async {
-                let mut transcripts = Vec::new();
-                for plan in [Plan::new(), Plan::new().at_most(1)] {
-                    let (outcome, log, _) = session_in_tls(plan).await;
-                    assert_eq!(status_of(&outcome, &log), Status::Accepted);
-                    log.assert_clean();
-                    transcripts.push(log.session().transcript());
-                }
-                assert_eq!(transcripts[0], transcripts[1]);
             });
         }
 
