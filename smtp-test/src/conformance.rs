@@ -1,11 +1,10 @@
 //! The scripts that every adapter of `smtp-proto` has to pass.
 //!
 //! An adapter moves bytes between a socket and a [`Wire`](smtp_proto::Wire), and keeps one timer.
-//! Whoever writes one for another runtime implements [`Adapter`], four methods that say how a client is
-//! opened, driven and closed, and calls [`check`]. The kit runs each of its scripts twice, over
-//! sockets on loopback: with a reference, a loop that is right by reading it, and with the adapter.
-//! The same bytes, the same outcomes and the same reached time limits are expected of both.
-//! Meanwhile a [`Probe`] checks every call that the adapter makes.
+//! The author of one for another runtime implements [`Adapter`], four methods that say how a client
+//! is opened, driven and closed, and calls [`check`]. The kit runs each script twice, over sockets on
+//! loopback: with a reference, a short loop, and with the adapter. The same bytes, outcomes and
+//! reached time limits are expected of both. A [`Probe`] checks every call of the adapter.
 //!
 //! The scripts cover the dialogue in cleartext, by STARTTLS and in TLS from the first byte:
 //! rejections, early and late replies, connections that are cut at every byte or reset, replies

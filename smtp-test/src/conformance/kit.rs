@@ -363,8 +363,10 @@ impl Trace {
                 .iter()
                 .map(|text| format!("the reference: {text}")),
         );
-        if !script.expected.is_empty() && self.lines != script.expected {
-            faults.push(differ("the client reports", script.expected, &self.lines));
+        if let Some(expected) = &script.expected
+            && self.lines.last() != Some(expected)
+        {
+            faults.push(differ("the reference reports", &[expected], &self.lines));
         }
         faults
     }

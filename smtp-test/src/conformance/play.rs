@@ -90,8 +90,13 @@ impl Play<'_> {
         }
     }
 
+    /// Records what the client reports, without the name of the server.
     pub(super) fn line(&mut self, line: impl Into<String>) {
-        self.lines.push(line.into());
+        let mut line = line.into();
+        for endpoint in ["localhost:25: ", "localhost:587: ", "localhost:465: "] {
+            line = line.replace(endpoint, "");
+        }
+        self.lines.push(line);
     }
 
     /// Waits until the connection is ready. Returns whether it is.
@@ -209,12 +214,19 @@ impl Play<'_> {
     }
 }
 
-/// An outcome in one line, without anything that differs from run to run.
+/// An outcome in one line, without anything that differs from run to run. A status that all
+/// recipients share stands alone.
 fn describe(outcome: &Outcome) -> String {
-    let each = outcome
-        .recipients()
+    let recipients = outcome.recipients();
+    let statuses: Vec<String> = recipients
         .iter()
-        .map(|recipient| format!("{}: {}", recipient.recipient(), recipient.status()));
+        .map(|each| each.status().to_string())
+        .collect();
+    if statuses.windows(2).all(|two| two[0] == two[1]) {
+        return format!("outcome: {}", statuses[0]);
+    }
+    let each = recipients.iter().zip(statuses);
+    let each = each.map(|(recipient, status)| format!("{}: {status}", recipient.recipient()));
     format!("outcome: {}", each.collect::<Vec<_>>().join("; "))
 }
 

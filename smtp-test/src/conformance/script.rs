@@ -21,8 +21,8 @@ pub(super) struct Script {
     pub(super) network: Network,
     pub(super) turns: Turns,
     pub(super) play: fn(&mut Play<'_>),
-    /// What the client reports. Empty if the reference alone says it.
-    pub(super) expected: &'static [&'static str],
+    /// What the client reports last, if not the reference alone says it.
+    pub(super) expected: Option<String>,
 }
 
 /// What the network does.
@@ -42,9 +42,9 @@ pub(super) struct Network {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Faults {
     One(Fault),
-    /// The fault at every so many bytes that the server writes without it.
+    /// The fault at every n-th byte that the server writes without it.
     EachWritten(fn(usize) -> Fault, usize),
-    /// The fault at every so many bytes that the server reads without it.
+    /// The fault at every n-th byte that the server reads without it.
     EachRead(fn(usize) -> Fault, usize),
 }
 
@@ -65,7 +65,7 @@ pub(super) fn script(name: &str, why: &'static str, play: fn(&mut Play<'_>)) -> 
         },
         turns: Turns::ALL,
         play,
-        expected: &[],
+        expected: None,
     }
 }
 
@@ -113,8 +113,9 @@ impl Script {
         self
     }
 
-    pub(super) fn expect(mut self, lines: &'static [&'static str]) -> Self {
-        self.expected = lines;
+    /// Says what the client reports last. The reference is then checked, too.
+    pub(super) fn expect(mut self, line: impl Into<String>) -> Self {
+        self.expected = Some(line.into());
         self
     }
 

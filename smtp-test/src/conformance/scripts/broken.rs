@@ -1,6 +1,6 @@
 //! Connections that break.
 
-use super::{at_once, one_message, two_messages};
+use super::{DELIVERED, at_once, one_message, two_messages};
 use crate::conformance::play::{Play, mail};
 use crate::conformance::script::{Faults, SOON, Script, both, patient, script};
 use crate::conformance::server::Fault;
@@ -10,6 +10,7 @@ pub(super) fn scripts() -> Vec<Script> {
     let mut scripts = cuts();
     scripts.extend(resets());
     scripts.extend(ends());
+    scripts.extend(ends_of_tls());
     scripts.extend(both(|| {
         script(
             "writing fails",
@@ -81,26 +82,63 @@ fn resets() -> Vec<Script> {
 /// The end of the connection in place of each reply.
 fn ends() -> Vec<Script> {
     let mut scripts = Vec::new();
-    for (name, stage) in [
-        ("EOF in place of the greeting", Stage::Greeting),
-        ("EOF in place of the reply to EHLO", Stage::Ehlo),
+    let closed = |at| format!("outcome: {at}: the server closed the connection");
+    for (name, stage, at) in [
+        (
+            "EOF in place of the greeting",
+            Stage::Greeting,
+            "not sent: at the greeting",
+        ),
+        (
+            "EOF in place of the reply to EHLO",
+            Stage::Ehlo,
+            "not sent: at EHLO",
+        ),
     ] {
         scripts.push(
             script(name, "RFC 5321, section 3.8", at_once)
-                .server(|server| server.on(stage, Action::close())),
+                .server(|server| server.on(stage, Action::close()))
+                .expect(closed(at)),
         );
     }
-    for (name, stage) in [
-        ("EOF in place of the reply to MAIL", Stage::Mail),
-        ("EOF in place of the reply to DATA", Stage::Data),
-        ("EOF in place of the final reply", Stage::EndOfData),
-        ("EOF in place of the reply to QUIT", Stage::Quit),
+    for (name, stage, at) in [
+        (
+            "EOF in place of the reply to MAIL",
+            Stage::Mail,
+            "not sent: at MAIL",
+        ),
+        (
+            "EOF in place of the reply to DATA",
+            Stage::Data,
+            "not sent: at DATA",
+        ),
+        (
+            "EOF in place of the final reply",
+            Stage::EndOfData,
+            "in doubt: at the end of the message",
+        ),
     ] {
         scripts.extend(both(|| {
             script(name, "RFC 5321, section 3.8", one_message)
                 .server(|server| server.on(stage, Action::close()))
+                .expect(closed(at))
         }));
     }
+    scripts.extend(both(|| {
+        script(
+            "EOF in place of the reply to QUIT",
+            "RFC 5321, section 4.1.1.10",
+            one_message,
+        )
+        .server(|server| server.on(Stage::Quit, Action::close()))
+        .expect(DELIVERED)
+    }));
+    scripts
+}
+
+/// The end of the connection in TLS.
+fn ends_of_tls() -> Vec<Script> {
+    let mut scripts = Vec::new();
     for (name, stage) in [
         ("no close_notify before the final reply", Stage::EndOfData),
         ("no close_notify before the reply to QUIT", Stage::Quit),

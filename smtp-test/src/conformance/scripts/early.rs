@@ -41,20 +41,43 @@ pub(super) fn scripts() -> Vec<Script> {
 /// A reply after a part of the content, which ends it.
 fn within_content() -> Vec<Script> {
     let mut scripts = Vec::new();
-    for (name, reply) in [
+    let early = "the server replied before the whole message was sent; the server said: ";
+    let closed = "the server closed the connection; the server said: ";
+    for (name, reply, reason, said) in [
         (
             "552 within the content",
             "552-5.3.4 too big\n552 5.3.4 by far",
+            early,
+            "552 5.3.4 too big / by far",
         ),
-        ("250 within the content", "250 2.0.0 taken"),
-        ("421 within the content", "421 4.3.2 going down"),
-        ("221 within the content", "221 2.0.0 bye"),
+        (
+            "250 within the content",
+            "250 2.0.0 taken",
+            early,
+            "250 2.0.0 taken",
+        ),
+        (
+            "421 within the content",
+            "421 4.3.2 going down",
+            early,
+            "421 4.3.2 going down",
+        ),
+        (
+            "221 within the content",
+            "221 2.0.0 bye",
+            closed,
+            "221 2.0.0 bye",
+        ),
     ] {
+        let outcome = format!("{reason}{said}");
         let make = || {
             script(name, "RFC 5321, section 4.2.5", long)
                 .server(|server| server.on(Stage::Body(20_000), Action::reply(reply)))
                 .buffers(16 << 10)
                 .racy()
+                .expect(format!(
+                    "outcome: not sent: while sending the message: {outcome}"
+                ))
         };
         scripts.extend(both(make));
         scripts.push(

@@ -2,7 +2,7 @@
 
 use smtp_proto::Credentials;
 
-use super::{at_once, one_message, two_messages};
+use super::{DELIVERED, at_once, one_message, two_messages};
 use crate::conformance::script::{Script, all, both, script, tls};
 use crate::{Action, Defect, Stage};
 
@@ -11,35 +11,67 @@ pub(super) fn scripts() -> Vec<Script> {
     scripts.extend(all(|| {
         script("a rejected recipient", "RFC 5321, section 3.3", one_message)
             .server(|server| server.reject("carol@example.net", "550 5.1.1 no such user"))
-            .expect(&[
-                "ready",
+            .expect(
                 "outcome: <bob@example.net>: accepted: 250 2.0.0 queued; \
                  <carol@example.net>: rejected at RCPT: 550 5.1.1 no such user",
-            ])
+            )
     }));
-    for (name, stage, reply) in [
-        ("a rejected sender", Stage::Mail, "550 5.7.1 not you"),
-        ("rejected recipients", Stage::AnyRcpt, "450 4.2.1 busy"),
-        ("rejected DATA", Stage::Data, "451 4.3.0 later"),
-        ("rejected content", Stage::EndOfData, "554 5.6.0 no"),
+    for (name, stage, reply, at) in [
+        (
+            "a rejected sender",
+            Stage::Mail,
+            "550 5.7.1 not you",
+            "MAIL",
+        ),
+        (
+            "rejected recipients",
+            Stage::AnyRcpt,
+            "450 4.2.1 busy",
+            "RCPT",
+        ),
+        ("rejected DATA", Stage::Data, "451 4.3.0 later", "DATA"),
+        (
+            "rejected content",
+            Stage::EndOfData,
+            "554 5.6.0 no",
+            "the end of the message",
+        ),
     ] {
         scripts.extend(both(|| {
             script(name, "RFC 5321, section 4.2.1", two_messages)
                 .server(|server| server.on(stage, Action::reply(reply)))
+                .expect(format!("outcome: rejected at {at}: {reply}"))
         }));
     }
-    for (name, stage, reply) in [
+    scripts.extend(no_service());
+    scripts.extend(tls_rejections());
+    scripts
+}
+
+/// Servers that end the connection.
+fn no_service() -> Vec<Script> {
+    let mut scripts = Vec::new();
+    for (name, stage, reply, at) in [
         (
             "no service in the greeting",
             Stage::Greeting,
             "554 no service",
+            "the greeting",
         ),
-        ("421 in the greeting", Stage::Greeting, "421 4.3.2 busy"),
-        ("421 to EHLO", Stage::Ehlo, "421 4.3.2 busy"),
+        (
+            "421 in the greeting",
+            Stage::Greeting,
+            "421 4.3.2 busy",
+            "the greeting",
+        ),
+        ("421 to EHLO", Stage::Ehlo, "421 4.3.2 busy", "EHLO"),
     ] {
         scripts.push(
             script(name, "RFC 5321, section 3.8", one_message)
-                .server(|server| server.on(stage, Action::reply(reply))),
+                .server(|server| server.on(stage, Action::reply(reply)))
+                .expect(format!(
+                    "not ready: at {at}: rejected; the server said: {reply}"
+                )),
         );
     }
     for (name, stage) in [
@@ -48,16 +80,18 @@ pub(super) fn scripts() -> Vec<Script> {
         ("421 to the content", Stage::EndOfData),
     ] {
         scripts.extend(both(|| {
-            script(name, "RFC 5321, section 3.8", two_messages).server(|server| {
-                server.on(stage, Action::reply("421 4.3.2 going down").then_close())
-            })
+            script(name, "RFC 5321, section 3.8", two_messages)
+                .server(|server| {
+                    server.on(stage, Action::reply("421 4.3.2 going down").then_close())
+                })
+                .expect("outcome: not sent: the connection failed before this message was done")
         }));
     }
     scripts.push(
         script("EHLO is unknown", "RFC 5321, section 3.2", one_message)
-            .server(|server| server.on(Stage::Ehlo, Action::reply("502 5.5.1 what"))),
+            .server(|server| server.on(Stage::Ehlo, Action::reply("502 5.5.1 what")))
+            .expect(DELIVERED),
     );
-    scripts.extend(tls_rejections());
     scripts
 }
 

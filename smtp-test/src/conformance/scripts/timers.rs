@@ -39,6 +39,7 @@ pub(super) fn scripts() -> Vec<Script> {
             late_driver,
         )
         .client(|client| limit(client, |limits| limits.with_command(SOON)))
+        .expect("reply: 250 2.0.0 ok")
     }));
     scripts.push(
         script(
@@ -55,34 +56,57 @@ pub(super) fn scripts() -> Vec<Script> {
 fn silence() -> Vec<Script> {
     let mut scripts = Vec::new();
     let why = "RFC 5321, section 4.5.3.2";
-    let mut silent = |name, stage, client| {
+    let mut silent = |name, stage, client, outcome: &str| {
         scripts.push(
             script(name, why, at_once)
-                .server(|server| server.on(stage, Action::silent()))
-                .client(client),
+                // A reply to a later command would be taken as the one that is missing.
+                .server(|server| server.without("PIPELINING").on(stage, Action::silent()))
+                .client(client)
+                .expect(format!("outcome: {outcome}")),
         );
     };
-    silent("no greeting", Stage::Greeting, |client| {
-        limit(client, |limits| limits.with_greeting(SOON))
-    });
-    silent("no reply to EHLO", Stage::Ehlo, |client| {
-        limit(client, |limits| limits.with_ehlo(SOON))
-    });
-    silent("no reply to MAIL", Stage::Mail, |client| {
-        limit(client, |limits| limits.with_mail(SOON))
-    });
-    silent("no reply to RCPT", Stage::Rcpt(2), |client| {
-        limit(client, |limits| limits.with_rcpt(SOON))
-    });
-    silent("no reply to DATA", Stage::Data, |client| {
-        limit(client, |limits| limits.with_data_init(SOON))
-    });
-    silent("no final reply", Stage::EndOfData, |client| {
-        limit(client, |limits| limits.with_data_end(SOON))
-    });
-    silent("no reply to QUIT", Stage::Quit, |client| {
-        limit(client, |limits| limits.with_quit(SOON))
-    });
+    silent(
+        "no greeting",
+        Stage::Greeting,
+        |client| limit(client, |limits| limits.with_greeting(SOON)),
+        "not sent: at the greeting: timed out waiting for the greeting",
+    );
+    silent(
+        "no reply to EHLO",
+        Stage::Ehlo,
+        |client| limit(client, |limits| limits.with_ehlo(SOON)),
+        "not sent: at EHLO: timed out waiting for the reply to EHLO",
+    );
+    silent(
+        "no reply to MAIL",
+        Stage::Mail,
+        |client| limit(client, |limits| limits.with_mail(SOON)),
+        "not sent: at MAIL: timed out waiting for the reply to MAIL",
+    );
+    silent(
+        "no reply to RCPT",
+        Stage::Rcpt(1),
+        |client| limit(client, |limits| limits.with_rcpt(SOON)),
+        "not sent: at RCPT: timed out waiting for the reply to RCPT",
+    );
+    silent(
+        "no reply to DATA",
+        Stage::Data,
+        |client| limit(client, |limits| limits.with_data_init(SOON)),
+        "not sent: at DATA: timed out waiting for the reply to DATA",
+    );
+    silent(
+        "no final reply",
+        Stage::EndOfData,
+        |client| limit(client, |limits| limits.with_data_end(SOON)),
+        "in doubt: at the end of the message: timed out waiting for the final reply",
+    );
+    silent(
+        "no reply to QUIT",
+        Stage::Quit,
+        |client| limit(client, |limits| limits.with_quit(SOON)),
+        "accepted: 250 2.0.0 queued",
+    );
     scripts
 }
 
@@ -104,7 +128,11 @@ fn slow() -> Vec<Script> {
             "a limit for the whole connection",
             at_once,
         )
-        .server(|server| server.on(Stage::Mail, Action::silent()))
+        .server(|server| {
+            server
+                .without("PIPELINING")
+                .on(Stage::Mail, Action::silent())
+        })
         .client(|client| {
             limit(client, |limits| {
                 limits
