@@ -35,12 +35,18 @@ pub(crate) enum Protocol {
 }
 
 impl Proxy {
-    /// A SOCKS5 proxy (RFC 1928).
+    /// A SOCKS5 proxy (RFC 1928), with the command CONNECT.
+    ///
+    /// The proxy resolves the name of the destination. A client with a login lists two methods of
+    /// authentication, none and user name with password, and the proxy chooses.
     pub const fn socks5() -> Self {
         Self::new(Protocol::Socks5)
     }
 
     /// An HTTP proxy with the method CONNECT (RFC 9110, section 9.3.6).
+    ///
+    /// Any status 2xx opens the tunnel, 1xx is skipped except 101, and any other is an error. All
+    /// responses together have at most 8 KiB. A line may end with LF alone (RFC 9112, section 2.2).
     pub const fn http() -> Self {
         Self::new(Protocol::HttpConnect)
     }
