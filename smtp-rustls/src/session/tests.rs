@@ -71,7 +71,7 @@ fn the_connection_fails_if_tls_cannot_begin() {
     }
 }
 
-/// Random numbers that cannot be had.
+/// A source of random numbers that always fails.
 #[derive(Debug)]
 struct NoRandom;
 
