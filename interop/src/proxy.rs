@@ -131,7 +131,7 @@ fn allowed(environment: &Environment) -> [u16; 4] {
         environment.port(Listener::Relay),
         environment.port(Listener::Submission),
         environment.port(Listener::Implicit),
-        // Nobody listens there.
+        // A port without a listener.
         environment.internal_port(InternalListener::Closed),
     ]
 }
