@@ -9,7 +9,7 @@
 //! An [`Endpoint`] is a server and how to connect to it: host, port, security, credentials, trust.
 //! It creates the sessions. [`Endpoint::from_url`] makes one from a URL, such as
 //! `smtps://alice:secret@mail.example.org`. With a [`ProxyServer`], its sessions begin with a tunnel
-//! of [`smtp_tunnel`](tunnel), and the rest is inside it.
+//! of [`smtp_tunnel`], and the rest is inside it.
 //!
 //! ```
 //! use smtp_proto::{Credentials, Time, Wire};
@@ -46,8 +46,8 @@
 //!   `scram` they also get `tls-server-end-point` (RFC 5929), for every certificate whose signature
 //!   algorithm has a hash function.
 //! * A proxy that is reached by TLS must have a certificate for its own name, from an authority that
-//!   is trusted for it. It receives request and login only inside TLS, and nothing of the session
-//!   that the server would not get in cleartext.
+//!   is trusted for it. It gets request and login only inside TLS. Any proxy sees of the session what
+//!   anyone on the path to the server sees.
 //! * TLS is 1.2 or newer. The process-wide crypto provider of rustls is neither set nor used.
 //!
 //! [`Outcome::tls`](smtp_proto::Outcome::tls) returns what is known of the TLS connection under a
