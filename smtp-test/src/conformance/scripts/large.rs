@@ -44,7 +44,7 @@ pub(super) fn scripts() -> Vec<Script> {
 }
 
 fn large(play: &mut Play<'_>) {
-    play.send(mail_of(text(2 << 20)));
+    play.send(mail_of(text(1 << 20)));
 }
 
 fn large_stream(play: &mut Play<'_>) {
