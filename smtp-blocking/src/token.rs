@@ -156,11 +156,10 @@ impl<S: Stream, W: Wire> Client<S, W> {
             return;
         }
         match fetched {
+            // A failure is that of the connection too.
             Some(Ok((id, token))) => {
-                // A failure is that of the connection too.
-                if self.connection_mut().provide_token(token).is_ok() {
-                    login.given = Some(id);
-                }
+                let provided = self.connection_mut().provide_token(token);
+                login.given = provided.ok().map(|()| id);
             }
             Some(Err(error)) => self.connection_mut().fail_token(error),
             None => {}

@@ -92,6 +92,7 @@ impl Fetch {
 
 /// The answer to a connection that wants a token.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a caller handles every answer")]
 pub enum Answer {
     /// The token.
     Token(TokenId, Secret),

@@ -81,11 +81,9 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
             .await
         };
         match fetched {
+            // A failure is that of the connection too.
             Some(Ok((id, token))) => {
-                // A failure is that of the connection too.
-                if self.smtp_mut().provide_token(token).is_ok() {
-                    login.given = Some(id);
-                }
+                login.given = self.smtp_mut().provide_token(token).ok().map(|()| id);
             }
             Some(Err(error)) => self.smtp_mut().fail_token(error),
             None => {}

@@ -29,6 +29,7 @@ struct State {
 
 /// What a connection that wants a token does.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a caller handles every turn")]
 pub enum Turn<'a> {
     /// It uses this token.
     Token(TokenId, Secret),
@@ -47,6 +48,10 @@ pub struct Fetching<'a> {
 
 impl SharedKeeper {
     /// A keeper without a token. Its time begins now.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the clocks of the connections that share it have different zeros"
+    )]
     pub fn new() -> Self {
         Self {
             epoch: Instant::now(),

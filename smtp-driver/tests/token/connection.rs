@@ -177,8 +177,8 @@ fn a_source_that_hangs_ends_with_the_time_limit_of_the_connection() {
 
 #[test]
 fn a_server_that_closes_meanwhile_ends_the_wait() {
-    type End = fn(&Line);
-    let ends: [(End, fn(&ErrorKind) -> bool); 3] = [
+    type End = (fn(&Line), fn(&ErrorKind) -> bool);
+    let ends: [End; 3] = [
         (
             |line| line.0.borrow_mut().is_closed = true,
             |kind| matches!(kind, ErrorKind::ConnectionLost),
