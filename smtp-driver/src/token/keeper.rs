@@ -106,7 +106,7 @@ pub enum Answer {
 
 /// Keeps the token of one user for any number of connections: a state machine without I/O.
 ///
-/// The [module](self) has the rules. Time is passed in, and must not run backwards.
+/// The [module](super) has the rules. Time is passed in, and must not run backwards.
 ///
 /// ```
 /// use std::time::Duration;
