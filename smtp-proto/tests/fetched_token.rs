@@ -171,10 +171,7 @@ fn the_wait_ends_at_its_limit_and_not_before() {
     );
     // Both sides are in order. A token that comes late finds the failure.
     assert_eq!(provide(&mut harness), Err(error.clone()));
-    assert_eq!(
-        harness.connection.poll_token(),
-        Poll::Ready(Err(error.clone()))
-    );
+    assert_eq!(harness.connection.poll_token(), Poll::Ready(Err(error)));
     assert_eq!(harness.listen(), "QUIT\r\n");
     harness.say("221 bye\r\n");
     assert!(harness.connection.is_closed());
@@ -213,8 +210,8 @@ fn the_defaults_of_the_limit() {
 
 #[test]
 fn the_server_may_close_while_the_token_is_fetched() {
-    type Act = fn(&mut Harness);
-    let acts: [(Act, fn(&ErrorKind) -> bool); 5] = [
+    type Act = (fn(&mut Harness), fn(&ErrorKind) -> bool);
+    let acts: [Act; 5] = [
         (
             |harness| harness.connection.handle_eof(harness.now),
             |kind| matches!(kind, ErrorKind::ConnectionLost),
