@@ -170,7 +170,11 @@ impl Play<'_> {
     /// Sends a command, and comes back after `pause`, when its reply has arrived. The client is not
     /// driven meanwhile.
     pub(super) fn command_and_pause(&mut self, command: Command, pause: Duration) {
-        let arrived = self.record.lock().server.arrived;
+        // The reply must not be there before the drive returns.
+        let arrived = self.record.change(|both| {
+            both.server.holds = true;
+            both.server.arrived
+        });
         let id = self.client.connection().command(command);
         let before = self.client.connection().stats().bytes_sent();
         let record = Arc::clone(&self.record);
@@ -182,6 +186,7 @@ impl Play<'_> {
                 Poll::Pending
             }
         });
+        self.record.change(|both| both.server.holds = false);
         let has_replied = |both: &Both| both.server.arrived > arrived;
         self.record.wait(self.patience, has_replied);
         std::thread::sleep(pause);

@@ -34,6 +34,8 @@ pub(super) struct ServerSide {
     pub(super) read: Vec<u8>,
     /// What was read, decrypted.
     pub(super) plain: Vec<u8>,
+    /// Whether the server holds its output back.
+    pub(super) holds: bool,
     /// Whether the server has closed its side.
     pub(super) ended: bool,
     /// Whether the server resets the connection.

@@ -168,6 +168,8 @@ impl Tap {
     }
 
     fn send(&mut self, bytes: &[u8], is_last: bool) -> io::Result<()> {
+        let may_write = |both: &Both| !both.server.holds || both.expired;
+        self.record.wait(self.conditions.patience, may_write);
         self.record
             .change(|both| both.server.written.extend_from_slice(bytes));
         let mut left = bytes;

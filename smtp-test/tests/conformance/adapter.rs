@@ -25,6 +25,8 @@ pub(crate) enum Manner {
     LosesDroppedOutput,
     /// Forgets with a future that the system has its output, and writes it again.
     RepeatsDroppedOutput,
+    /// Owns a copy as [`Submits`](Self::Submits) does, and never says that it is written.
+    NeverCompletes,
     /// Keeps output in a buffer that is never flushed.
     NeverFlushes,
     /// Never reports a time limit.
@@ -227,7 +229,7 @@ impl Client {
             held.output = bytes;
             return true;
         }
-        if self.has(Manner::Submits) {
+        if self.has(Manner::Submits) || self.has(Manner::NeverCompletes) {
             self.wire.handle_submitted(now, bytes.len());
             self.copy = bytes;
             return true;
@@ -273,7 +275,7 @@ impl Client {
                 return true;
             }
         }
-        if self.copy.is_empty() {
+        if self.copy.is_empty() && !self.has(Manner::NeverCompletes) {
             self.wire.handle_completed(now);
         }
         true

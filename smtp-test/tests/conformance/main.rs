@@ -37,6 +37,8 @@ catches! {
         LosesDroppedOutput, "a drop at every await", "bytes of output were acknowledged, and the server received 0;";
     repeating_the_output_of_a_dropped_future_is_caught:
         RepeatsDroppedOutput, "a drop at every await", "sent twice";
+    never_completing_an_operation_is_caught:
+        NeverCompletes, "greeting to QUIT", "submitted before the last one completed";
     never_flushing_is_caught:
         NeverFlushes, "greeting to QUIT", "it hangs";
     ignoring_time_limits_is_caught:
