@@ -15,7 +15,7 @@ use crate::smtp::proto::{
     ClientName, Credentials, ForwardPath, Mail, MailErrorKind, Pipelining, ReversePath, Secret,
     Security, Timeouts, TranscriptEntry,
 };
-use crate::smtp::tls::{Endpoint, EndpointError, TlsConfig};
+use crate::smtp::tls::{Endpoint, EndpointError, ProxyServer, TlsConfig};
 
 /// What the command line asks for.
 pub(crate) enum Task {
@@ -40,6 +40,7 @@ pub(crate) struct Options {
     file: Option<PathBuf>,
     ca: Vec<PathBuf>,
     client_name: Option<ClientName>,
+    proxy: Option<ProxyServer>,
     timeout: Option<Duration>,
     pipelining: Option<Pipelining>,
     without: Vec<String>,
@@ -80,7 +81,9 @@ impl Options {
     /// Where and how to connect.
     pub(crate) fn endpoint(&self) -> Result<Endpoint, Unusable> {
         let host = self.host.as_deref().ok_or_else(|| missing("--host"))?;
-        let mut builder = Endpoint::builder(host).security(self.security);
+        let mut builder = Endpoint::builder(host)
+            .security(self.security)
+            .proxy(self.proxy.clone());
         if let Some(port) = self.port {
             builder = builder.port(port);
         }
@@ -121,11 +124,7 @@ impl Options {
             error => Unusable::new(error),
         })?;
         if !self.quiet {
-            report::note(&format!(
-                "-- connecting to {} port {}",
-                endpoint.host(),
-                endpoint.port()
-            ));
+            report::note(&format!("-- connecting to {}", endpoint.peer()));
         }
         Ok(endpoint)
     }
@@ -182,6 +181,12 @@ impl Options {
             "file" => self.file = Some(parser.value()?.into()),
             "ca" => self.ca.push(parser.value()?.into()),
             "client-name" => self.client_name = Some(value(name, parser)?),
+            "proxy" => {
+                // The error repeats nothing of it: it may contain a password.
+                let proxy = ProxyServer::from_url(&parser.value()?.string()?);
+                let invalid = |error| Unusable(format!("--proxy: {error:#}"));
+                self.proxy = Some(proxy.map_err(invalid)?);
+            }
             "timeout" => {
                 let seconds: u32 = value(name, parser)?;
                 if seconds == 0 {
@@ -385,6 +390,9 @@ Message:
 
 Connection:
   --client-name NAME       name in EHLO; default: the address of this machine
+  --proxy URL              reaches the server through a proxy: socks5://HOST:PORT,
+                           http://HOST:PORT or https://HOST:PORT, each with
+                           USER:PASSWORD@ before the host if it requires a login
   --timeout SECONDS        limit of each wait; default: 5 s to 10 min, by wait
   --pipelining off         one command at a time
                envelope    one envelope at a time; the default
