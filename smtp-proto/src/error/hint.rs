@@ -151,6 +151,9 @@ impl Error {
                 "the server says nothing to a client that begins with TLS: TLS from the first byte is usually on port \
                  465; ports 587 and 25 begin in cleartext and need STARTTLS",
             ),
+            (Timeout::Token, _) => {
+                Some("the source of tokens was too slow: `Timeouts::with_token` gives it more time")
+            }
             (Timeout::Reply, Stage::Chunk | Stage::LastChunk) => Some(
                 "if the server never answers BDAT, `ignore_extension(\"CHUNKING\")` sends by DATA",
             ),
