@@ -3,13 +3,14 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use crate::common::answered::Answered as _;
 use crate::common::{self, HELLO, NOW, Wiring, mail, transmit, trust};
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
-    AuthenticationError, Credentials, Error, ErrorKind, Mail, Secret, Security, Stage,
-    TransportError, Wire,
+    AuthenticationError, Connection, Credentials, Error, ErrorKind, Mail, Secret, Security, Seed,
+    Stage, Time, TransportError, Wire,
 };
 use smtp_rustls::{Endpoint, Target};
 use smtp_test::{Action, Config, Defect, Log, Tls};
@@ -138,6 +139,54 @@ fn v33_a_rejected_token_is_refreshed_by_one_more_attempt() {
         .build()
         .unwrap();
     assert_eq!(attempts(&endpoint, &config, &tls, &Log::new()).0, 1);
+}
+
+#[test]
+fn a_race_ends_when_no_token_can_be_fetched() {
+    let credentials = Credentials::fetched_token("alice").unwrap();
+    let endpoint = Endpoint::starttls("localhost").credentials(credentials.clone());
+    let endpoint = endpoint.build().unwrap();
+    let config = smtp_rustls::proto::Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .dangerous_credentials_in_cleartext()
+        .credentials(credentials)
+        .build()
+        .unwrap();
+    let now = Time::ORIGIN;
+    type End = fn(&mut Connection);
+    let ends: [(End, bool); 3] = [
+        // Another address has the same source.
+        (
+            |smtp| smtp.fail_token(io::Error::other("the token server is down").into()),
+            true,
+        ),
+        (
+            |smtp| smtp.handle_timeout(smtp.poll_timeout().unwrap()),
+            true,
+        ),
+        // But it may be another server.
+        (|smtp| smtp.handle_eof(Time::ORIGIN), false),
+    ];
+    for (end, is_over) in ends {
+        let mut smtp = Connection::new(Arc::new(config.clone()), Seed::random());
+        for reply in ["220 mx.test\r\n", "250-mx.test\r\n250 AUTH XOAUTH2\r\n"] {
+            smtp.handle_input(now, reply.as_bytes());
+            let count = smtp.poll_transmit(now).map_or(0, |output| output.len());
+            smtp.handle_sent(now, count);
+        }
+        assert!(matches!(smtp.poll_token(), Poll::Ready(Ok(Some(_)))));
+        end(&mut smtp);
+        let Poll::Ready(Err(error)) = smtp.poll_ready() else {
+            panic!("it has not failed");
+        };
+        assert!(error.is_transient());
+        let addresses = [([192, 0, 2, 1], 587).into(), ([192, 0, 2, 2], 587).into()];
+        let mut attempts = endpoint.attempts(addresses);
+        let target = attempts.poll_connect(now).unwrap();
+        assert!(attempts.handle_connected(&target, None).is_some());
+        attempts.handle_failure(error);
+        assert_eq!(attempts.is_over(), is_over);
+    }
 }
 
 #[test]
