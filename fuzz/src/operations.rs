@@ -216,6 +216,7 @@ impl World {
                 self.now = self.now + Duration::from_secs(1 << power);
                 self.connection.handle_timeout(self.now);
                 self.ledger.looked(self.now);
+                self.ledger.check(&mut self.connection);
             }
             Operation::Deadline => self.deadline(),
             Operation::Submit(number) => {
@@ -301,7 +302,10 @@ impl World {
                 self.connection.set_pipelining(level);
             }
             Operation::ProvideToken(token) => self.provide_token(token),
-            Operation::FailToken => self.connection.fail_token(broken()),
+            Operation::FailToken => {
+                self.connection.fail_token(broken());
+                self.ledger.check(&mut self.connection);
+            }
         }
     }
 
@@ -313,6 +317,7 @@ impl World {
         assert_eq!(provided.is_ok(), is_wanted && !token.contains(' '));
         let again = self.connection.provide_token(token.into());
         assert!(again.is_err());
+        self.ledger.check(&mut self.connection);
     }
 
     fn input(&mut self, input: &[u8]) {
@@ -333,6 +338,7 @@ impl World {
         for _ in 0..2 {
             self.connection.handle_timeout(self.now);
             self.ledger.looked(self.now);
+            self.ledger.check(&mut self.connection);
             if self.connection.is_closed() || self.connection.poll_timeout() != Some(until) {
                 return;
             }
