@@ -49,7 +49,7 @@ impl<S: Into<Secret>> From<S> for Token {
 }
 
 /// The errors of a token source, besides its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenError {
     /// The source returned the token that the server has rejected.
@@ -64,6 +64,13 @@ impl fmt::Display for TokenError {
             Self::SameToken => "it returned the token that the server has rejected",
             Self::Rejected => "the server has rejected its token and the one that replaced it",
         })
+    }
+}
+
+/// As `Display`.
+impl fmt::Debug for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
