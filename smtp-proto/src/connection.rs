@@ -338,12 +338,11 @@ impl Connection {
     ///
     /// # Examples
     /// ```
-    /// use smtp_proto::{Connection, Error, Time, TransportError};
+    /// use smtp_proto::{Connection, Time, TransportError};
     ///
-    /// fn on_rejection(connection: &mut Connection, now: Time, reply: impl core::error::Error + Send + Sync + 'static) {
+    /// fn on_rejection(connection: &mut Connection, now: Time, reply: std::io::Error) {
     ///     connection.handle_proxy_error(now, TransportError::new(reply).permanent());
     /// }
-    /// # let _ = on_rejection::<core::fmt::Error>;
     /// ```
     pub fn handle_proxy_error(&mut self, now: Time, error: TransportError) {
         self.core.unchanged().io.begin(now);
