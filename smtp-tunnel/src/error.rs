@@ -25,18 +25,18 @@ pub struct ProxyError {
 pub enum ProxyErrorKind {
     /// SOCKS5: the proxy replied to the request with this code (RFC 1928, section 6).
     Socks5(u8),
-    /// SOCKS5: the proxy accepts none of the offered methods of authentication (RFC 1928, section
+    /// SOCKS5: the proxy accepts none of the client's methods of authentication (RFC 1928, section
     /// 3).
     NoAcceptableMethod,
     /// SOCKS5: the proxy rejected user name and password with this status (RFC 1929, section 2).
     LoginRejected(u8),
     /// HTTP: the proxy responded with this status (RFC 9110, section 15), which is not 2xx.
     Http(u16),
-    /// The reply is not one of this protocol.
+    /// The reply does not follow the protocol.
     Malformed,
-    /// The reply has too many bytes.
+    /// HTTP: the responses have more than 8192 bytes.
     TooLong,
-    /// The peer sent bytes before it had all bytes that precede them in the protocol.
+    /// The peer sent bytes out of turn: before all bytes that they reply to were sent.
     Early,
     /// The peer closed the connection before the tunnel was open.
     Closed,
@@ -68,7 +68,10 @@ impl ProxyError {
         self.kind
     }
 
-    /// Whether a retry may succeed: the server was not reached, or the proxy has a problem.
+    /// Whether a retry may succeed.
+    ///
+    /// It may after any SOCKS5 reply except 2, 7 and 8, after the HTTP statuses 408, 425 and 429,
+    /// after 5xx except 501 and 505, and after the proxy has closed the connection.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self.kind {
@@ -103,7 +106,7 @@ impl fmt::Display for ProxyError {
                 None => write!(f, "SOCKS5 reply {code}, which is not assigned")?,
             },
             ProxyErrorKind::NoAcceptableMethod => {
-                f.write_str("the proxy accepts none of the offered methods of authentication")?
+                f.write_str("the proxy accepts none of the client's methods of authentication")?
             }
             ProxyErrorKind::LoginRejected(status) => {
                 write!(f, "the proxy rejected the login with status {status}")?;
@@ -116,12 +119,12 @@ impl fmt::Display for ProxyError {
                 }
             }
             ProxyErrorKind::Malformed => {
-                f.write_str("the proxy's reply is malformed, it begins with ")?;
+                f.write_str("the proxy's reply is malformed: it begins with ")?;
                 escaped(f, &self.text)?;
             }
             ProxyErrorKind::TooLong => f.write_str("the proxy's reply is too long")?,
             ProxyErrorKind::Early => {
-                f.write_str("bytes were received before all that precedes them was sent")?;
+                f.write_str("the peer sent bytes out of turn")?;
             }
             ProxyErrorKind::Closed => f.write_str("the connection was closed")?,
         }

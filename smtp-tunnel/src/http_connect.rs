@@ -157,7 +157,7 @@ impl HttpConnect {
         let error = error.clone();
         Some(if schemes.other && !schemes.basic {
             error.with_hint(Some(
-                "the proxy requires a login by another scheme than Basic, the only one supported",
+                "the proxy requires a login by a scheme other than Basic, the only one supported",
             ))
         } else {
             error

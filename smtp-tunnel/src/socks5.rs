@@ -87,7 +87,8 @@ impl Socks5 {
                 let hint = match self.login {
                     None => LOGIN_WANTED,
                     Some(_) => {
-                        "the proxy takes neither user name and password nor a client without them"
+                        "the proxy may require another method of authentication: only user name \
+                         and password are supported"
                     }
                 };
                 let kind = ProxyErrorKind::NoAcceptableMethod;

@@ -151,7 +151,7 @@ fn each_status_other_than_2xx_is_an_error() {
 /// RFC 9110, sections 11.7.1 and 15.5.8.
 #[test]
 fn a_login_that_is_required_or_rejected_names_its_cure() {
-    let other = "by another scheme than Basic";
+    let other = "by a scheme other than Basic";
     let cases: [(&'static [u8], &str); 6] = [
         (
             b"Proxy-Authenticate: Basic realm=\"x\"\r\n\r\n",
@@ -214,7 +214,7 @@ fn what_is_no_http_proxy_is_recognized_by_its_first_byte() {
         (b"<html>", "<", ""),
     ];
     for (response, first, hint) in cases {
-        let text = format!("the proxy's reply is malformed, it begins with {first}");
+        let text = format!("the proxy's reply is malformed: it begins with {first}");
         let script = [C(REQUEST), P(response)];
         check_failure(&Proxy::http(), &script, Kind::Malformed, &text, hint);
     }
@@ -247,7 +247,7 @@ fn a_malformed_response_is_an_error() {
                 _ => format!("\\x{byte:02x}"),
             })
             .collect();
-        let text = format!("the proxy's reply is malformed, it begins with {escaped}");
+        let text = format!("the proxy's reply is malformed: it begins with {escaped}");
         check_failure(
             &Proxy::http(),
             &[C(REQUEST), P(line)],

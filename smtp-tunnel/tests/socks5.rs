@@ -111,7 +111,7 @@ fn each_reply_code_has_its_text_its_class_and_its_hint() {
 /// RFC 1928, section 3.
 #[test]
 fn each_choice_of_a_method_is_taken_or_an_error() {
-    let none = "the proxy accepts none of the offered methods of authentication";
+    let none = "the proxy accepts none of the client's methods of authentication";
     let refused = [C(&[5, 1, 0]), P(&[5, 0xff])];
     let kind = Kind::NoAcceptableMethod;
     check_failure(
@@ -127,10 +127,10 @@ fn each_choice_of_a_method_is_taken_or_an_error() {
         &refused,
         kind,
         none,
-        "takes neither user name",
+        "another method of authentication",
     );
 
-    let text = r"the proxy's reply is malformed, it begins with \x05\x02";
+    let text = r"the proxy's reply is malformed: it begins with \x05\x02";
     let not_offered = [C(&[5, 1, 0]), P(&[5, 2])];
     check_failure(
         &Proxy::socks5(),
@@ -141,7 +141,7 @@ fn each_choice_of_a_method_is_taken_or_an_error() {
     );
     for method in [1, 3, 0x80, 0xfe] {
         let choice: &'static [u8] = vec![5, method].leak();
-        let text = format!("the proxy's reply is malformed, it begins with \\x05\\x{method:02x}");
+        let text = format!("the proxy's reply is malformed: it begins with \\x05\\x{method:02x}");
         for (proxy, hello) in [
             (Proxy::socks5(), &[5, 1, 0][..]),
             (with_login(), &[5, 2, 0, 2]),
@@ -173,7 +173,7 @@ fn each_status_of_the_login_is_success_or_an_error() {
         }
     }
     let script = [C(&[5, 2, 0, 2]), P(&[5, 2]), C(LOGIN), P(&[0, 0])];
-    let text = r"the proxy's reply is malformed, it begins with \x00";
+    let text = r"the proxy's reply is malformed: it begins with \x00";
     check_failure(&with_login(), &script, Kind::Malformed, text, "");
 }
 
@@ -200,7 +200,7 @@ fn what_is_no_socks5_proxy_is_recognized_by_its_first_byte() {
         (b"SSH-2.0-x\r\n", "S", ""),
     ];
     for (reply, first, hint) in cases {
-        let text = format!("the proxy's reply is malformed, it begins with {first}");
+        let text = format!("the proxy's reply is malformed: it begins with {first}");
         let script = [C(&[5, 1, 0]), P(reply)];
         check_failure(&Proxy::socks5(), &script, Kind::Malformed, &text, hint);
     }
@@ -215,14 +215,14 @@ fn a_malformed_reply_is_an_error() {
     ];
     for (reply, beginning) in cases {
         let script = [C(&[5, 1, 0]), P(&[5, 0]), C(REQUEST), P(reply)];
-        let text = format!("the proxy's reply is malformed, it begins with {beginning}");
+        let text = format!("the proxy's reply is malformed: it begins with {beginning}");
         check_failure(&Proxy::socks5(), &script, Kind::Malformed, &text, "");
     }
 }
 
 #[test]
 fn v45_a_reply_that_comes_before_its_request_is_an_error() {
-    let early = "bytes were received before all that precedes them was sent";
+    let early = "the peer sent bytes out of turn";
     let script = [
         C(&[5, 1, 0]),
         P(b"\x05\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"),

@@ -154,7 +154,7 @@ macro_rules! proxy_tests {
                         mock("socks5", true),
                         &[
                             "at the proxy: ",
-                            "none of the offered methods",
+                            "none of the client's methods",
                             "credentials",
                         ],
                         false,
