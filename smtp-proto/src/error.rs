@@ -245,10 +245,11 @@ pub enum ApiMisuse {
     UpgradePending,
     /// There is no TLS upgrade to begin: TLS is not requested, or is done.
     NoUpgrade,
-    /// A [token](crate::Credentials::fetched_token) is wanted, and the caller has not asked for the
-    /// request.
+    /// A [token](crate::Credentials::fetched_token) is wanted for AUTH, and the caller does not
+    /// fetch it: it has neither called [`Connection::poll_token`](crate::Connection::poll_token)
+    /// nor taken [`Event::TokenWanted`](crate::Event::TokenWanted).
     TokenWanted,
-    /// No token is wanted: the credentials have one, or it was provided.
+    /// A token was provided, and none is wanted: the credentials have one, or one was provided.
     NoTokenWanted,
     /// More bytes were acknowledged than were transmitted.
     SentTooMuch,

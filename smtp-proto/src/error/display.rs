@@ -200,7 +200,7 @@ impl fmt::Display for ApiMisuse {
             Self::NothingUnderWay => "nothing is pending, so waiting would never end",
             Self::UpgradePending => "TLS must begin first",
             Self::NoUpgrade => "there is no TLS upgrade to begin",
-            Self::TokenWanted => "a token is wanted, and the caller has not asked for the request",
+            Self::TokenWanted => "a token is wanted for AUTH, and the caller does not fetch it",
             Self::NoTokenWanted => "no token is wanted",
             Self::SentTooMuch => "more bytes were acknowledged than were transmitted",
         })

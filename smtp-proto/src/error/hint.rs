@@ -64,9 +64,10 @@ impl Error {
             ErrorKind::Misuse(ApiMisuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
-            ErrorKind::Misuse(ApiMisuse::TokenWanted) => {
-                Some("connect with a source of tokens, or with credentials that have a token")
-            }
+            ErrorKind::Misuse(ApiMisuse::TokenWanted) => Some(
+                "connect with a source of tokens, such as by `connect_with_tokens` or \
+                     `Mailer::with_tokens`, or use credentials that have a token",
+            ),
             ErrorKind::Unsupported(need) => of_need(self.stage(), need, self.location()),
             ErrorKind::Content(fault) => of_fault(*fault),
             _ => None,
