@@ -100,6 +100,11 @@
 //! The client writes all that it may before it reads. It cannot deadlock with a server that also
 //! blocks on writing: the core never has more in flight than socket buffers are sure to hold.
 //!
+//! # Proxies and OAuth tokens
+//!
+//! An endpoint may have a SOCKS5 or HTTP [proxy](tls::EndpointBuilder::proxy). For an OAuth token
+//! that is fetched over the network, combine [`Credentials::fetched_token`] with a [`TokenSource`].
+//!
 //! # LMTP
 //!
 //! A mail store takes messages by LMTP (RFC 2033): over a Unix socket by
@@ -158,13 +163,13 @@ pub use smtp_proto as proto;
 #[doc(no_inline)]
 pub use smtp_proto::{
     Command, Credentials, Error, ErrorKind, Mail, Outcome, Recipient, RecipientStatus, Reply,
-    Security, Timeouts,
+    Security, Timeouts, sasl::TokenRequest,
 };
 #[cfg(feature = "rustls")]
 pub use smtp_rustls as tls;
 #[cfg(feature = "rustls")]
 #[doc(no_inline)]
-pub use smtp_rustls::{Endpoint, TlsConfig};
+pub use smtp_rustls::{Endpoint, ProxyServer, TlsConfig};
 
 pub use crate::batch::Batch;
 pub use crate::client::Client;

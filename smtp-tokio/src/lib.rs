@@ -111,6 +111,11 @@
 //! greeting, 30 for TLS, 60 for a reply, 10 minutes for the final reply to a message. For relays
 //! and LMTP they are those of [`Timeouts::rfc5321`](proto::Timeouts::rfc5321): 5 minutes for most.
 //!
+//! # Proxies and OAuth tokens
+//!
+//! An endpoint may have a SOCKS5 or HTTP [proxy](tls::EndpointBuilder::proxy). For an OAuth token
+//! that is fetched over the network, combine [`Credentials::fetched_token`] with a [`TokenSource`].
+//!
 //! # LMTP
 //!
 //! A mail store takes messages by LMTP (RFC 2033): over a Unix socket by
@@ -168,13 +173,13 @@ pub use smtp_proto as proto;
 #[doc(no_inline)]
 pub use smtp_proto::{
     Command, Credentials, Error, ErrorKind, Mail, Outcome, Recipient, RecipientStatus, Reply,
-    Security, Timeouts,
+    Security, Timeouts, sasl::TokenRequest,
 };
 #[cfg(feature = "rustls")]
 pub use smtp_rustls as tls;
 #[cfg(feature = "rustls")]
 #[doc(no_inline)]
-pub use smtp_rustls::{Endpoint, TlsConfig};
+pub use smtp_rustls::{Endpoint, ProxyServer, TlsConfig};
 
 pub use crate::batch::Batch;
 pub use crate::client::Client;
