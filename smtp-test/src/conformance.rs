@@ -1,10 +1,10 @@
-//! The scripts that every adapter of `smtp-proto` has to pass.
+//! A conformance kit: the scripts that every adapter of `smtp-proto` has to pass.
 //!
 //! An adapter moves bytes between a socket and a [`Wire`](smtp_proto::Wire), and keeps one timer.
-//! The author of one for another runtime implements [`Adapter`], four methods that say how a client
-//! is opened, driven and closed, and calls [`check`]. The kit runs each script twice, over sockets on
-//! loopback: with a reference, a short loop, and with the adapter. The same bytes, outcomes and
-//! reached time limits are expected of both. A [`Probe`] checks every call of the adapter.
+//! Its author implements [`Adapter`], whose four required methods open, drive and close a client,
+//! and calls [`check`]. The kit runs each script twice, over sockets on loopback: with a reference,
+//! which is a short loop, and with the adapter. Bytes, outcomes and reached time limits must be the
+//! same. A [`Probe`] checks every call of the adapter.
 //!
 //! The scripts cover the dialogue in cleartext, by STARTTLS and in TLS from the first byte:
 //! rejections, early and late replies, connections that are cut at every byte or reset, replies
@@ -102,7 +102,7 @@
 //!         while !client.wire.smtp().is_closed() {
 //!             client.step();
 //!         }
-//!         while client.write() {} // TLS has a last word
+//!         while client.write() {} // such as `close_notify` of TLS
 //!     }
 //!
 //!     fn is_full_duplex(&self) -> bool {
@@ -166,7 +166,7 @@ pub trait Adapter: Send + Sync + 'static {
         question: &mut dyn FnMut(&mut Connection) -> Poll<()>,
     ) -> bool;
 
-    /// The connection inside of the wire.
+    /// The connection inside the wire.
     fn connection<'a>(&self, client: &'a mut Self::Client) -> &'a mut Connection;
 
     /// Ends a client as its own methods do: drives the connection until it is closed, sends the

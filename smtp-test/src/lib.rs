@@ -66,7 +66,7 @@
 //! | make single reads and writes fail, or move one byte | [`Faulty`] and [`Plan`] |
 //! | test a client that writes more than the other side reads | [`pipe`] |
 //! | check a whole session against a script | [`Script`] |
-//! | prove an adapter of `smtp-proto` for another runtime | `conformance`, by its feature |
+//! | test an adapter of `smtp-proto` for another runtime | the module `conformance`, by the feature of that name |
 //! | drive a sans-IO client against the server's bytes | [`Peer`] |
 //!
 //! The server has its own parser and shares no code with any client, so that a bug on one side does

@@ -188,7 +188,8 @@ impl<W: Wire> Client<W> {
         match writing.map(|writing| writing.as_mut().poll(cx)) {
             Some(Poll::Ready(Ok(()))) => self.wire.handle_completed(now),
             Some(Poll::Ready(Err(error))) => self.wire.handle_write_error(now, error.into()),
-            // Submitting may answer a question. Then the runtime may not be driven for long.
+            // Submitting may answer the question. It may then be long until the runtime is driven
+            // again.
             _ => {
                 if is_new {
                     collect_completions(cx);

@@ -1,4 +1,4 @@
-//! The reference: an adapter that is right by reading it.
+//! The reference: an adapter that is short enough to be verified by reading it.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
