@@ -212,10 +212,11 @@ impl EndpointBuilder {
     /// Reaches the server through a proxy, or directly if it is `None`.
     ///
     /// Adapters resolve the name of the proxy, race its addresses, and open a tunnel. The proxy
-    /// resolves the name of the server, which is never resolved locally. TLS to the server is inside
-    /// the tunnel, and its certificate must be valid for the host of the endpoint, as without a
-    /// proxy. A rejection by the proxy that is [permanent](smtp_proto::Error::is_transient), such as
-    /// that of a login, is final; after any other failure the next address of the proxy is tried.
+    /// resolves the name of the server, which is never resolved locally. TLS to the server is
+    /// inside the tunnel, and its certificate must be valid for the host of the endpoint, as
+    /// without a proxy. A [permanent](smtp_proto::Error::is_transient) rejection by the proxy, such
+    /// as that of a login, is final; after any other failure the next address of the proxy is
+    /// tried.
     ///
     /// ```
     /// use smtp_rustls::{Endpoint, ProxyServer};

@@ -22,8 +22,8 @@ use crate::tls::{TlsConfig, TlsError};
 /// | [`http`](Self::http) | the method CONNECT of HTTP (RFC 9110, section 9.3.6) | 80 |
 /// | [`https`](Self::https) | the same inside TLS to the proxy | 443 |
 ///
-/// The proxy resolves the name of the server. `Display` is a URL, and `Debug` the same; neither
-/// shows the password.
+/// The proxy resolves the name of the server, and sees of the session what any router on the path
+/// sees. `Display` and `Debug` show a URL without the password.
 ///
 /// ```
 /// use smtp_rustls::{Endpoint, ProxyServer};
@@ -93,8 +93,8 @@ impl ProxyServer {
     ///
     /// The proxy's certificate must be valid for `host`;
     /// [`EndpointBuilder::proxy_tls`](super::EndpointBuilder::proxy_tls) says whom to trust. TLS to
-    /// the proxy protects the login and hides the name of the server. TLS to the server is the
-    /// matter of [`Security`](smtp_proto::Security), as without a proxy.
+    /// the proxy protects the login and hides the name of the server. TLS to the server follows
+    /// [`Security`](smtp_proto::Security), as without a proxy.
     pub fn https(host: impl Into<String>) -> Self {
         Self::new(Kind::Https, host.into())
     }
@@ -124,10 +124,9 @@ impl ProxyServer {
         self
     }
 
-    /// Sets the time limit for the whole dialogue with the proxy, TLS included, after the connection
-    /// to the proxy. By default it is the [limit for connecting](smtp_proto::Timeouts::connect).
-    ///
-    /// The proxy connects to the server in that time.
+    /// Sets the time limit for opening the tunnel, which begins when the TCP connection to the
+    /// proxy is open. It includes TLS to the proxy, and the time in which the proxy connects to the
+    /// server. By default it is the [limit for connecting](smtp_proto::Timeouts::connect).
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
@@ -263,7 +262,7 @@ pub enum ProxyServerError {
     Port,
     /// The protocol cannot transport user name or password.
     Login(LoginError),
-    /// A proxy cannot be asked for this host of the endpoint.
+    /// The host of the endpoint is not one that a request to a proxy can contain.
     Destination(DestinationError),
     /// The default TLS configuration for the proxy cannot be built.
     Tls(TlsError),
@@ -293,7 +292,7 @@ impl fmt::Display for ProxyServerError {
             Self::Port => f.write_str("port 0 is invalid"),
             Self::Login(error) => error.fmt(f),
             Self::Destination(error) => {
-                write!(f, "it cannot be asked for the server: {error}")
+                write!(f, "invalid destination: {error}")
             }
             Self::Tls(error) if f.alternate() => write!(f, "tls: {error:#}"),
             Self::Tls(_) => f.write_str("invalid TLS configuration"),

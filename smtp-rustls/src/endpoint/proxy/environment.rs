@@ -9,7 +9,7 @@ impl ProxyServer {
     /// The proxy that the environment of this process names for a server; `None` if it names none,
     /// or excludes the server.
     ///
-    /// Nothing else reads the environment: a program that is to honor it says so.
+    /// Nothing else reads these variables: a program that honors them calls this.
     ///
     /// | variable | value |
     /// | --- | --- |
