@@ -143,8 +143,8 @@ impl Client<Socket, Session> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`connect`](Self::connect). That the source failed is an
-    /// [`AuthenticationError`](smtp_proto::AuthenticationError).
+    /// Those of [`connect`](Self::connect). The failure of the source is an
+    /// [`AuthenticationError::TokenSource`](smtp_proto::AuthenticationError::TokenSource).
     pub fn connect_with_tokens(endpoint: &Endpoint, tokens: &TokenSource) -> Result<Self, Error> {
         let login = Login::new(Some(tokens));
         Self::connect_watched(endpoint, &resolve(endpoint)?, login, |_| Ok(()))

@@ -12,7 +12,7 @@ use smtp_proto::{Connection, Error, Secret, TransportError, Wire};
 use crate::mailer::Waiter;
 use crate::{Client, Stream};
 
-/// A function that fetches access tokens, and the token that it fetched last.
+/// A function that fetches OAuth 2.0 access tokens, and the token that it fetched last.
 ///
 /// It is for credentials of a [`fetched_token`](crate::Credentials::fetched_token). Clones share
 /// the token: give one to each client and mailer of the same user.
@@ -39,9 +39,9 @@ use crate::{Client, Stream};
 /// that want a token wait for it, each until the time limit of its connection. The
 /// [module](smtp_driver::token) has the rules.
 ///
-/// The function has the time of the connection that waits for it: give its HTTP client a limit
-/// below that of [the token](crate::Timeouts::with_token). A connection whose token comes late has
-/// failed, and the token is kept for the others.
+/// The time limits of the connection run while the function does: give its HTTP client a limit
+/// below that of [the token](crate::Timeouts::with_token). If the token comes later, that
+/// connection fails, and the token is kept for the others.
 #[derive(Clone)]
 pub struct TokenSource {
     inner: Arc<Inner>,
@@ -59,8 +59,8 @@ type Fetched = Result<(TokenId, Secret), TransportError>;
 impl TokenSource {
     /// A source that calls this function, at most once at a time.
     ///
-    /// An [`io::Error`](std::io::Error) may be returned as it is, any other error in
-    /// [`TransportError::new`]. Its text is shown, and must not contain a secret.
+    /// Its error is an [`io::Error`](std::io::Error), or any other in a [`TransportError::new`].
+    /// The text of the error is shown, and must not contain a secret.
     pub fn new<F, T, E>(fetch: F) -> Self
     where
         F: Fn(TokenRequest) -> Result<T, E> + Send + Sync + 'static,

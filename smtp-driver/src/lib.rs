@@ -7,7 +7,8 @@
 //!
 //! An adapter implements two traits for a type of its own: [`Clock`], the time of its runtime, and
 //! [`Runtime`], four operations on a stream. Its `Client` wraps a driver, so the documentation,
-//! bounds and examples of the client are those of its runtime.
+//! bounds and examples of the client are those of its runtime. The module [`token`] keeps an OAuth
+//! token that all connections share.
 //!
 //! ```
 //! use std::io::{self, IoSlice, Read, Write};

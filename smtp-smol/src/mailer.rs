@@ -92,7 +92,8 @@ impl Mailer {
     /// A mailer whose connections get their tokens from this source: for credentials of a
     /// [`fetched_token`](crate::Credentials::fetched_token).
     ///
-    /// All connections use the same token, which one of them fetches.
+    /// All connections use the same token, which one of them fetches. If the server rejects it,
+    /// another is fetched and tried on a new connection, once.
     ///
     /// ```
     /// use smtp_smol::{Credentials, Endpoint, Mailer, PoolConfig, Token, TokenSource};

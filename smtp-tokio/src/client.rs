@@ -425,8 +425,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
     ///
     /// Not cancel safe: dropping the future drops the connection as it is.
     ///
-    /// If the credentials are of a [fetched token](crate::Credentials::fetched_token), the client is
-    /// returned when the token is wanted.
+    /// With credentials of a [fetched token](crate::Credentials::fetched_token) it returns when the
+    /// token is wanted: call [`ready_with_tokens`](Self::ready_with_tokens) next.
     ///
     /// # Errors
     /// The connection's failure, which includes an error of the handshake; or misuse, if the config

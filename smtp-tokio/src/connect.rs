@@ -146,8 +146,8 @@ impl Client<Socket, Session> {
     /// same token then fetches it.
     ///
     /// # Errors
-    /// Those of [`connect`](Self::connect). That the source failed is an
-    /// [`AuthenticationError`](smtp_proto::AuthenticationError).
+    /// Those of [`connect`](Self::connect). The failure of the source is an
+    /// [`AuthenticationError::TokenSource`](smtp_proto::AuthenticationError::TokenSource).
     pub async fn connect_with_tokens(
         endpoint: &Endpoint,
         tokens: &TokenSource,

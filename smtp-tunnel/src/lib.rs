@@ -48,6 +48,8 @@
 //! with a [`ProxyError`], and messages that were submitted are reported as not sent.
 //!
 //! TLS to the proxy itself is not part of this crate: a TLS layer around the tunnel does it.
+//! Programs set the proxy of an endpoint of `smtp-rustls`, which has both; this crate is for other
+//! drivers and layers.
 
 #![no_std]
 // Input from the peer must not be able to panic.

@@ -99,7 +99,7 @@ impl<W> Tunnel<W> {
         }
     }
 
-    /// A wire without a tunnel, for a driver that has both kinds. Everything passes through.
+    /// A wire without a tunnel, for a driver that connects both directly and through proxies.
     pub const fn direct(wire: W) -> Self {
         Self {
             wire,
@@ -117,7 +117,7 @@ impl<W> Tunnel<W> {
         &self.wire
     }
 
-    /// The wire inside. Without the tunnel it speaks to the server only if that
+    /// Returns the wire inside. Its transport reaches the server only if the tunnel
     /// [is open](Self::is_open).
     pub fn into_inner(self) -> W {
         self.wire

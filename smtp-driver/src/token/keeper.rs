@@ -32,7 +32,7 @@ impl Token {
         }
     }
 
-    /// Sets how long the token is valid. The time counts from when it was asked for.
+    /// Sets how long the token is valid (`expires_in`), from the start of the fetch.
     #[must_use]
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl<S: Into<Secret>> From<S> for Token {
     }
 }
 
-/// The errors of a token source, besides its own.
+/// Why a token that a source returned is of no use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -217,7 +217,9 @@ impl TokenKeeper {
     /// source failed.
     ///
     /// # Errors
-    /// That of the source; or the token cannot be sent, or is the one that was rejected.
+    /// The error of the source. A token that is empty, too long or not visible ASCII
+    /// ([`CredentialsError`](smtp_proto::sasl::CredentialsError)), or that was rejected before
+    /// ([`TokenError::SameToken`]), is a permanent error.
     pub fn finish(
         &mut self,
         now: Time,

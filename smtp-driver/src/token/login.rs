@@ -40,10 +40,10 @@ impl<'a> Login<'a> {
 impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     /// Waits until the server is ready for messages, and fetches a token if one is wanted.
     ///
-    /// The connection is driven while the token is fetched. If it fails, the future that fetches is
-    /// dropped.
+    /// The connection is driven while the token is fetched. If the connection fails, the future
+    /// that fetches is dropped.
     ///
-    /// Cancel safe.
+    /// Cancel safe: another connection that waits for the same token then fetches it.
     ///
     /// # Errors
     /// The connection's failure.

@@ -10,7 +10,7 @@ use smtp_proto::{Secret, TransportError};
 
 use super::{SharedKeeper, Token, TokenId, Turn};
 
-/// An async function that fetches access tokens, and the token that it fetched last.
+/// An async function that fetches OAuth 2.0 access tokens, and the token that it fetched last.
 ///
 /// It is for credentials of a [`fetched_token`](smtp_proto::Credentials::fetched_token). Clones
 /// share the token: give one to each client and mailer of the same user.
@@ -34,8 +34,9 @@ use super::{SharedKeeper, Token, TokenId, Turn};
 ///
 /// The function is called when there is no token, when the token is about to end, and, with
 /// [`TokenRequest::Refreshed`], when the server has rejected it. Its future is polled by one of the
-/// connections that wait for the token, which go on reading meanwhile. It is dropped with that
-/// connection; another then calls the function. The [module](super) has the rules.
+/// connections that wait for the token, and dropped with that connection, or when the [time
+/// limit](smtp_proto::Timeouts::with_token) of that connection is reached; another connection then
+/// calls the function. The [module](super) has the rules.
 #[derive(Clone)]
 pub struct TokenSource {
     inner: Arc<Inner>,
@@ -53,8 +54,8 @@ type Fetched = Pin<Box<dyn Future<Output = Result<Token, TransportError>> + Send
 impl TokenSource {
     /// A source that calls this function, at most once at a time.
     ///
-    /// An [`io::Error`](std::io::Error) may be returned as it is, any other error in
-    /// [`TransportError::new`]. Its text is shown, and must not contain a secret.
+    /// Its error is an [`io::Error`](std::io::Error), or any other in a [`TransportError::new`].
+    /// The text of the error is shown, and must not contain a secret.
     pub fn new<F, A, T, E>(fetch: F) -> Self
     where
         F: Fn(TokenRequest) -> A + Send + Sync + 'static,

@@ -11,15 +11,20 @@ use crate::secret::Secret;
 use crate::stage::Stage;
 
 impl Connection {
-    /// Whether a token is wanted for AUTH, as with credentials of a
-    /// [`fetched_token`](crate::Credentials::fetched_token). The answer is the same until
-    /// [`provide_token`](Self::provide_token) or [`fail_token`](Self::fail_token); `None` means that
-    /// no token will be wanted any more.
+    /// Asks whether AUTH needs a token that the caller fetches, as with credentials of a
+    /// [`fetched_token`](crate::Credentials::fetched_token).
     ///
-    /// While the token is being fetched, go on driving the connection: the server may close it, and
-    /// the time limit of the [token](crate::Timeouts::with_token) and that of the session run.
-    /// Before this or [`Event::TokenWanted`](crate::Event::TokenWanted) has told the caller, every
-    /// other question returns [`ApiMisuse::TokenWanted`], because only the caller can end the wait.
+    /// | answer | meaning |
+    /// | --- | --- |
+    /// | `Pending` | not known yet: the connection has not reached AUTH |
+    /// | `Some(request)` | fetch a token; the answer stays the same until [`provide_token`](Self::provide_token) or [`fail_token`](Self::fail_token) |
+    /// | `None` | no token will be wanted any more |
+    ///
+    /// While the token is fetched, continue to drive the connection: the server may close it, and
+    /// the time limits of the [token](crate::Timeouts::with_token) and of the session run. If the
+    /// caller neither calls this method nor takes
+    /// [`Event::TokenWanted`](crate::Event::TokenWanted), every other question returns
+    /// [`ApiMisuse::TokenWanted`], because only the caller can end the wait.
     ///
     /// # Errors
     /// The failure of the connection.
@@ -73,7 +78,7 @@ impl Connection {
         }
     }
 
-    /// Provides the token that is wanted. AUTH follows.
+    /// Provides the token that is wanted. The connection then sends AUTH (RFC 4954, section 4).
     ///
     /// # Errors
     /// If the token is empty, too long or not visible ASCII
@@ -101,7 +106,8 @@ impl Connection {
     /// Fails the connection because the source of the token failed. Does nothing if no token is
     /// wanted.
     ///
-    /// The text of `error` is shown: it must not contain a secret.
+    /// The error is an [`AuthenticationError::TokenSource`] at [`Stage::Token`]. The text of
+    /// `error` is shown: it must not contain a secret.
     ///
     /// # Examples
     /// ```

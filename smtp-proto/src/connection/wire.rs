@@ -29,8 +29,8 @@ use crate::{Connection, Time, TransportError};
 /// or soon after.
 ///
 /// # Completion
-/// A transport whose operations own their bytes until they complete (io_uring, I/O completion
-/// ports) is reported by two calls in place of `handle_sent`:
+/// An operation that owns its bytes until it completes (io_uring, I/O completion ports) is reported
+/// by two calls in place of `handle_sent`:
 ///
 /// | call | when |
 /// | --- | --- |
@@ -38,8 +38,8 @@ use crate::{Connection, Time, TransportError};
 /// | [`handle_completed`](Self::handle_completed) | that operation has sent all of them |
 ///
 /// Submitted bytes count as sent, like bytes in the buffer of a socket. The reply to them is taken
-/// at once, whether or not the completion has been seen, and is never an early reply. From the
-/// submission the driver owes all of them to the peer:
+/// at once, whether or not the completion has been seen, and is never an early reply. After the
+/// submission, the driver must send all of them:
 ///
 /// - There is one operation at a time. Until it has ended, do not call `poll_transmit`; go on
 ///   reading, and keep the time limits.
@@ -49,7 +49,7 @@ use crate::{Connection, Time, TransportError};
 /// - Operations outlive the future that waits: keep them beside the wire. A future that is dropped
 ///   with an operation may have sent its bytes, or not.
 ///
-/// The limit of a write runs from the submission to the completion.
+/// The time limit of the write runs from the submission to the completion.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -119,8 +119,8 @@ pub trait Wire {
     /// [`Transmit`], and sends all of them or fails. They count as sent; see
     /// [Completion](Self#completion).
     ///
-    /// The default is [`handle_sent`](Self::handle_sent), and starts the limit of the write. No layer
-    /// needs another.
+    /// The default calls [`handle_sent`](Self::handle_sent) and starts the time limit of the write.
+    /// A layer keeps the default.
     fn handle_submitted(&mut self, now: Time, count: usize) {
         self.handle_sent(now, count);
         self.smtp_mut().begin_operation(now);

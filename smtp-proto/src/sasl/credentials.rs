@@ -127,13 +127,13 @@ impl Credentials {
     }
 
     /// Creates credentials of a user and an OAuth 2.0 access token that the caller fetches while
-    /// the connection waits, for OAUTHBEARER, or else XOAUTH2.
+    /// the connection waits, for OAUTHBEARER (RFC 7628), or else XOAUTH2.
     ///
     /// Once the mechanism is chosen, and before AUTH is sent, the connection asks for the token by
     /// [`Event::TokenWanted`](crate::Event::TokenWanted), or as the answer of
-    /// [`Connection::poll_token`](crate::Connection::poll_token). It goes on when the token is
-    /// [provided](crate::Connection::provide_token), and keeps its time limits meanwhile. No token
-    /// is asked for if the server advertises neither mechanism. A rejected token is
+    /// [`Connection::poll_token`](crate::Connection::poll_token). It sends AUTH when the token is
+    /// [provided](crate::Connection::provide_token). Its time limits run meanwhile. No token is
+    /// asked for if the server advertises neither mechanism. A rejected token is
     /// [`Expired`](crate::AuthenticationError::Expired), as for
     /// [`token_provider`](Self::token_provider).
     ///
