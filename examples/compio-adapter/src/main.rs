@@ -1,4 +1,5 @@
-//! Sends a message over STARTTLS, by the adapter for compio, to a test server that it starts.
+//! Sends a message with STARTTLS, by the adapter for compio, to a test server that it starts:
+//! `cargo run` in this folder.
 
 use std::error::Error;
 

@@ -1,4 +1,5 @@
-//! Sends a message over STARTTLS, by the adapter for mio, to a test server that it starts.
+//! Sends a message with STARTTLS, by the adapter for mio, to a test server that it starts:
+//! `cargo run --package mio-adapter`.
 
 use std::error::Error;
 

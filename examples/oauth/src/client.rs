@@ -35,7 +35,7 @@ pub struct Grant {
 impl Client {
     /// A client of the server at this address.
     ///
-    /// A connection waits for a token for 30 seconds at most, so a request has fewer.
+    /// A connection waits 30 seconds for a token, so the limit of a request is shorter.
     pub fn new(url: String) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(20)))
@@ -79,7 +79,7 @@ impl fmt::Display for Error {
         match self {
             Self::Http(error) => error.fmt(f),
             Self::Rejected(code) => write!(f, "the token server replied {code}"),
-            Self::Reply => f.write_str("the token server replied something else than a token"),
+            Self::Reply => f.write_str("the token server's reply contains no token"),
         }
     }
 }

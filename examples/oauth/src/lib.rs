@@ -1,4 +1,7 @@
 //! A client of token servers (RFC 6749), and a token server to try it with.
+//!
+//! `cargo run --bin device` and `cargo run --bin client_credentials`, in this folder, run
+//! the programs.
 
 pub mod client;
 pub mod device;

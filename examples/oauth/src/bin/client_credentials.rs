@@ -14,7 +14,7 @@ use smtp_tokio::{Credentials, Endpoint, Mail, Mailer, PoolConfig, Token, TokenSo
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // One token is all that it gives.
+    // It issues one token only.
     let token_server = TokenServer::start(vec![Reply::Token("only")])?;
     let tls = Tls::new();
     let server = Server::start(Config::new().tls(tls.clone()).token("alice", "only"))?;

@@ -2,8 +2,8 @@
 //!
 //! The user may take minutes, and no mail server waits that long. So the first token is fetched
 //! before the program connects. The source of the mailer returns it, and later renews it by the
-//! refresh token, which needs no user. Here the mail server does not accept the first token, so it
-//! is renewed at once.
+//! refresh token, which needs no user. Here the mail server rejects the first token, to show how it
+//! is renewed.
 
 use std::error::Error;
 use std::io;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tls = Tls::new();
     let server = Server::start(Config::new().tls(tls.clone()).token("alice", "second"))?;
 
-    // Without a connection to the mail server: the user has all the time that the code is valid.
+    // There is no connection to the mail server yet: the user has as long as the code is valid.
     let client = Client::new(token_server.url());
     let authorization = Authorization::request(&client)?;
     println!(
