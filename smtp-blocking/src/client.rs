@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use bytes::BytesMut;
+use smtp_driver::token::forgo_token;
 use smtp_driver::{PIECE, complete_tls, is_token_wanted, poll_tls};
 use smtp_proto::{
     Capabilities, Command, CommandId, Connection, ContentStatus, Error, Mail, MailId, Outcome,
@@ -358,6 +359,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// The connection's failure before QUIT was sent. A missing reply to QUIT is no error.
     pub fn quit(mut self) -> Result<(), Error> {
         self.wire.smtp_mut().quit();
+        forgo_token(self.wire.smtp_mut());
         let closed = self.drive(Connection::poll_closed);
         self.close();
         closed

@@ -16,6 +16,7 @@ use smtp_proto::{
 use crate::Runtime;
 use crate::connecting::before;
 use crate::lazy_alarm::LazyAlarm;
+use crate::token::forgo_token;
 use crate::upgrade::{complete_tls, is_token_wanted, poll_tls};
 
 /// A connection of `smtp-proto`, driven over a stream of a runtime.
@@ -151,6 +152,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     /// The connection's failure before QUIT was sent. A missing reply to QUIT is no error.
     pub async fn quit(&mut self) -> Result<(), Error> {
         self.smtp_mut().quit();
+        forgo_token(self.smtp_mut());
         let closed = self.drive(Connection::poll_closed).await;
         self.close().await;
         closed
@@ -336,6 +338,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
 
     /// Waits until a connection that was ended or has failed is closed, then closes the stream.
     pub(crate) async fn close(&mut self) {
+        forgo_token(self.smtp_mut());
         self.drive(|smtp| match smtp.is_closed() {
             true => Poll::Ready(()),
             false => Poll::Pending,

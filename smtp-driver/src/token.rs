@@ -23,8 +23,18 @@ mod login;
 mod shared;
 mod source;
 
+use std::io;
+
+use smtp_proto::Connection;
+
 pub use self::keeper::{Answer, Fetch, Token, TokenError, TokenId, TokenKeeper};
 #[cfg(feature = "rustls")]
 pub(crate) use self::login::Login;
 pub use self::shared::{Fetching, SharedKeeper, Turn};
 pub use self::source::TokenSource;
+
+/// Fails a connection that wants a token, which nobody fetches any more. It then ends without
+/// waiting for one.
+pub fn forgo_token(connection: &mut Connection) {
+    connection.fail_token(io::Error::other("the connection is ended without a token").into());
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "rustls")]
 use std::time::Instant;
 
+use smtp_driver::token::forgo_token;
 use smtp_proto::{Connection, Time, Wire};
 
 use super::{Client, SHORTEST};
@@ -77,6 +78,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
 
     /// Waits until a connection that was ended or has failed is closed, then closes the stream.
     pub(super) fn close(&mut self) {
+        forgo_token(self.wire.smtp_mut());
         self.drive(|smtp| match smtp.is_closed() {
             true => Poll::Ready(()),
             false => Poll::Pending,

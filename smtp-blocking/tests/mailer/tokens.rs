@@ -172,3 +172,12 @@ fn a_client_over_a_stream_gets_its_token() {
     client.ready_with_tokens(&tokens).unwrap();
     assert!(client.send(numbered(0)).unwrap().is_accepted());
 }
+
+#[test]
+fn a_client_without_a_source_does_not_wait_for_a_token() {
+    let hour = Duration::from_secs(3600);
+    let (server, endpoint) = server(Timeouts::submission().with_token(hour));
+    let error = Client::connect(&endpoint).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error:#}");
+    assert!(server.log().session().quit());
+}

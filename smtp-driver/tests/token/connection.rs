@@ -225,6 +225,35 @@ fn a_connection_without_a_source_fails_at_once() {
 }
 
 #[test]
+fn a_connection_without_a_source_ends_in_order_and_does_not_wait_for_a_token() {
+    let (line, clock) = (Line::default(), Manual::default());
+    let mut ready = pin!(driver(&line, &clock).into_ready());
+    assert!(poll(&mut ready).is_pending());
+    assert_eq!(line.heard(), "EHLO client.test\r\nQUIT\r\n");
+    line.say("221 bye\r\n");
+    let Poll::Ready(Err(error)) = poll(&mut ready) else {
+        panic!("it waits");
+    };
+    assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error}");
+}
+
+#[test]
+fn a_connection_that_wants_a_token_can_quit() {
+    let (line, clock) = (Line::default(), Manual::default());
+    let mut driver = driver(&line, &clock);
+    {
+        let (source, _) = hanging();
+        let mut ready = pin!(driver.ready_with_tokens(&source));
+        assert!(poll(&mut ready).is_pending());
+    }
+    let mut quit = pin!(driver.quit());
+    assert!(poll(&mut quit).is_pending());
+    assert_eq!(line.heard(), "EHLO client.test\r\nQUIT\r\n");
+    line.say("221 bye\r\n");
+    assert!(poll(&mut quit).is_ready());
+}
+
+#[test]
 fn the_error_of_the_source_is_that_of_the_connection() {
     let (line, clock) = (Line::default(), Manual::default());
     let source = TokenSource::new(|_| async { Err::<Token, _>(io::Error::other("down")) });
