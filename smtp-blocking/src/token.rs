@@ -85,8 +85,13 @@ impl TokenSource {
             match keeper.poll_token(after, waiter.waker()) {
                 Poll::Ready(Ok(Turn::Token(id, secret))) => return Some(Ok((id, secret))),
                 Poll::Ready(Ok(Turn::Fetch(fetching))) => {
-                    let result = fetch(fetching.request());
-                    return Some(fetching.finish(result));
+                    let request = fetching.request();
+                    let result = fetch(request);
+                    match fetching.finish(result) {
+                        // It is asked for again, if the server has rejected it meanwhile.
+                        Err(_) if request == TokenRequest::Cached => continue,
+                        finished => return Some(finished),
+                    }
                 }
                 Poll::Ready(Err(error)) => return Some(Err(error)),
                 Poll::Pending => {}

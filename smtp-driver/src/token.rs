@@ -10,7 +10,8 @@
 //! | the future that fetches is dropped | another connection that waits fetches |
 //! | a token is about to end | another is fetched 60 seconds before, or after half of a lifetime under 2 minutes |
 //! | the server rejects a token | another is fetched, once, however many connections report it |
-//! | the source returns the rejected token again | [`TokenError::SameToken`] |
+//! | the source returns the token that is kept | it is the same token, with the new lifetime |
+//! | the source returns the rejected token again | [`TokenError::SameToken`]; if it was asked before the rejection, it is asked again |
 //! | the server rejects the token after that too | [`TokenError::Rejected`], during a pause |
 //! | the source fails | all that wait get the error, and those that ask during a pause |
 //!

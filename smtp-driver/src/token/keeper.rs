@@ -230,12 +230,16 @@ impl TokenKeeper {
         self.fetching.take_if(|fetching| *fetching == id);
         match result.and_then(|token| self.check(token)) {
             Ok(Token { secret, lifetime }) => {
-                let is_replacement = request == TokenRequest::Refreshed;
+                let same = (self.held.as_ref()).filter(|held| is_same(&held.secret, &secret));
+                let is_replacement = request == TokenRequest::Refreshed
+                    || same.is_some_and(|held| held.is_replacement);
+                // What is reported of the same token concerns it still.
+                let id = same.map(|held| held.id);
                 if !is_replacement {
                     self.failures = 0;
                 }
                 self.failure = None;
-                let id = TokenId(self.new_id());
+                let id = id.unwrap_or_else(|| TokenId(self.new_id()));
                 self.held = Some(Held {
                     id,
                     secret: secret.clone(),
@@ -244,6 +248,14 @@ impl TokenKeeper {
                     is_replacement,
                 });
                 Ok((id, secret))
+            }
+            // The token was rejected after the source was asked.
+            Err(error)
+                if request == TokenRequest::Cached
+                    && self.held.as_ref().is_some_and(|held| held.is_rejected)
+                    && is_same_token(&error) =>
+            {
+                Err(error)
             }
             Err(error) => {
                 self.fail(now, error.clone());
@@ -323,6 +335,11 @@ fn times(began: Time, lifetime: Duration) -> (Time, Time) {
     let margin = MARGIN.min(lifetime / 2);
     let renewal = began.saturating_add(lifetime.saturating_sub(margin));
     (renewal, began.saturating_add(lifetime))
+}
+
+/// Whether the source returned the token that the server has rejected.
+fn is_same_token(error: &TransportError) -> bool {
+    error.get_ref().downcast_ref() == Some(&TokenError::SameToken)
 }
 
 /// Compares two secrets of the same length in constant time.

@@ -84,11 +84,18 @@ impl TokenSource {
     /// Those of [`TokenKeeper::finish`](super::TokenKeeper::finish).
     pub async fn token(&self, after: Option<TokenId>) -> Result<(TokenId, Secret), TransportError> {
         let Inner { fetch, keeper } = &*self.inner;
-        match poll_fn(|cx| keeper.poll_token(after, cx.waker())).await? {
-            Turn::Token(id, secret) => Ok((id, secret)),
-            Turn::Fetch(fetching) => {
-                let result = fetch(fetching.request()).await;
-                fetching.finish(result)
+        loop {
+            match poll_fn(|cx| keeper.poll_token(after, cx.waker())).await? {
+                Turn::Token(id, secret) => return Ok((id, secret)),
+                Turn::Fetch(fetching) => {
+                    let request = fetching.request();
+                    let result = fetch(request).await;
+                    match fetching.finish(result) {
+                        // It is asked for again, if the server has rejected it meanwhile.
+                        Err(_) if request == TokenRequest::Cached => {}
+                        finished => return finished,
+                    }
+                }
             }
         }
     }

@@ -84,6 +84,21 @@ impl Model {
         self.events.iter().any(of)
     }
 
+    /// The token that replaced a rejected one, and has not been accepted.
+    fn unproved(&self) -> Option<usize> {
+        let mut unproved = None;
+        for event in &self.events {
+            match event {
+                Event::Fetched {
+                    token, replaces, ..
+                } => unproved = replaces.then_some(*token),
+                Event::Accepted(token) if unproved == Some(*token) => unproved = None,
+                _ => {}
+            }
+        }
+        unproved
+    }
+
     fn secret_of(&self, number: usize) -> &'static str {
         let of = |event: &Event| match event {
             Event::Fetched { token, secret, .. } if *token == number => Some(*secret),
@@ -250,8 +265,13 @@ impl World {
         }
         let result = self.keeper.finish(at(self.now), fetch, Ok(token));
         let is_same = self.model.last_rejected() == Some(secret);
+        let kept = self.model.kept().map(|(token, ..)| token);
         if secret.is_empty() || secret.contains(' ') || is_same {
-            self.model.events.push(Event::Failed(self.now));
+            let is_rejected = kept.is_some_and(|token| self.model.is_rejected(token));
+            // The source was asked before the rejection.
+            if !(is_same && is_rejected && !replaces) {
+                self.model.events.push(Event::Failed(self.now));
+            }
             if let Err(error) = &result {
                 let is_reported = error.get_ref().downcast_ref() == Some(&TokenError::SameToken);
                 assert_eq!(is_reported, is_same, "{error}");
@@ -260,15 +280,21 @@ impl World {
         }
         let (id, got) = result.expect("a good token");
         assert_eq!(got.expose(), secret.as_bytes());
-        assert!(!self.ids.contains(&id));
+        let again = kept.filter(|token| self.model.secret_of(*token) == secret);
+        let token = again.unwrap_or(self.ids.len());
+        let replaces = replaces || (again.is_some() && self.model.unproved() == again);
+        if again.is_none() {
+            assert!(!self.ids.contains(&id));
+            self.ids.push(id);
+        }
+        assert_eq!(id, self.ids[token]);
         self.model.events.push(Event::Fetched {
-            token: self.ids.len(),
+            token,
             secret,
             began,
             lifetime,
             replaces,
         });
-        self.ids.push(id);
     }
 
     /// After a failure, a token that is still valid is used.

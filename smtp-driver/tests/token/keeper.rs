@@ -120,6 +120,37 @@ fn ten_reports_of_one_rejected_token_refresh_it_once() {
 }
 
 #[test]
+fn a_token_that_the_source_returns_again_is_the_same_one() {
+    let mut keeper = TokenKeeper::new();
+    let token = || Token::new("t0k3n").with_lifetime(Duration::from_secs(600));
+    let first = fetched(&mut keeper, Time::ORIGIN, token());
+    let late = Time::ORIGIN + Duration::from_secs(540);
+    let second = fetched(&mut keeper, late, token());
+    assert_eq!(second, first);
+    // The one who reports the first does not get it again.
+    let Answer::Fetch(fetch) = keeper.ask(late, Some(first)) else {
+        panic!("no other token is fetched");
+    };
+    assert_eq!(fetch.request(), TokenRequest::Refreshed);
+}
+
+#[test]
+fn a_token_that_is_rejected_while_the_source_returns_it_again_is_refreshed_at_once() {
+    let mut keeper = TokenKeeper::new();
+    let token = || Token::new("t0k3n").with_lifetime(Duration::from_secs(600));
+    let first = fetched(&mut keeper, Time::ORIGIN, token());
+    let late = Time::ORIGIN + Duration::from_secs(540);
+    let renewal = fetch(&mut keeper, late);
+    assert_eq!(renewal.request(), TokenRequest::Cached);
+    keeper.reject(late, first);
+    // The source could not know.
+    let error = keeper.finish(late, renewal, Ok(token())).unwrap_err();
+    assert_eq!(error.get_ref().downcast_ref(), Some(&TokenError::SameToken));
+    let refresh = fetch(&mut keeper, late);
+    assert_eq!(refresh.request(), TokenRequest::Refreshed);
+}
+
+#[test]
 fn the_rejected_token_is_never_used_again() {
     let mut keeper = TokenKeeper::new();
     let now = Time::ORIGIN;

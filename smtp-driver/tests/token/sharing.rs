@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 use smtp_driver::proto::sasl::TokenRequest;
 use smtp_driver::token::{SharedKeeper, Token, TokenSource, Turn};
@@ -186,6 +187,30 @@ fn a_hundred_threads_want_a_token_and_one_fetches_it() {
         }
     });
     assert_eq!(fetches.into_inner(), 1);
+}
+
+#[test]
+fn a_token_that_is_rejected_while_the_source_returns_it_again_is_refreshed() {
+    let source = TokenSource::new(|request| async move {
+        futures_lite::future::yield_now().await;
+        io::Result::Ok(match request {
+            TokenRequest::Refreshed => "good",
+            _ => "cached",
+        })
+    });
+    let keeper = source.keeper();
+    // A token whose lifetime is over is renewed.
+    let Poll::Ready(Ok(Turn::Fetch(fetching))) = keeper.poll_token(None, Waker::noop()) else {
+        panic!("it does not fetch");
+    };
+    let ended = Token::new("cached").with_lifetime(Duration::ZERO);
+    let (id, _) = fetching.finish(Ok(ended)).unwrap();
+    let mut task = Task::new(&source);
+    task.run();
+    assert!(keeper.poll_token(Some(id), Waker::noop()).is_pending());
+    while task.run() {}
+    let (_, secret) = task.result.unwrap().unwrap();
+    assert_eq!(secret.expose(), b"good");
 }
 
 #[test]
