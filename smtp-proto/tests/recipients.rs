@@ -3,7 +3,7 @@
 
 use crate::common;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use common::pair::Pair;
@@ -23,18 +23,28 @@ enum Verdict {
 struct Server {
     verdicts: Vec<Verdict>,
     most: usize,
-    keywords: &'static str,
+    keywords: String,
+    /// The most domains of a transaction.
+    most_domains: usize,
+    domains: BTreeSet<String>,
     line: Vec<u8>,
     in_content: bool,
     /// The recipients of this transaction.
     recipients: Vec<usize>,
     stored: Vec<usize>,
-    replies: VecDeque<&'static str>,
+    replies: VecDeque<String>,
 }
 
 impl Server {
     fn rcpt(&mut self, line: &str) -> &'static str {
-        let number = line.split(['<', '@']).nth(1).unwrap().parse().unwrap();
+        let mut parts = line.split(['<', '@', '>']).skip(1);
+        let number = parts.next().unwrap().parse().unwrap();
+        self.domains.insert(parts.next().unwrap().to_owned());
+        assert!(
+            self.domains.len() <= self.most_domains,
+            "{:?}",
+            self.domains
+        );
         match self.verdicts[number] {
             Verdict::Reject => "550 no\r\n",
             Verdict::NotNow => "452 not now\r\n",
@@ -54,7 +64,7 @@ impl Server {
                 self.stored.append(&mut self.recipients);
                 "250 taken\r\n"
             }
-            Some("EHLO") => self.keywords,
+            Some("EHLO") => &self.keywords.clone(),
             Some("RCPT") => self.rcpt(line),
             Some("DATA") if self.recipients.is_empty() => "554 no recipients\r\n",
             Some("DATA") => {
@@ -64,10 +74,11 @@ impl Server {
             Some("QUIT") => "221 bye\r\n",
             _ => {
                 self.recipients.clear();
+                self.domains.clear();
                 "250 ok\r\n"
             }
         };
-        self.replies.push_back(reply);
+        self.replies.push_back(reply.to_owned());
     }
 }
 
@@ -86,7 +97,7 @@ impl Peer for Server {
 
     fn poll_output(&mut self) -> Option<Output> {
         let reply = self.replies.pop_front()?;
-        Some(Output::Write(reply.as_bytes().to_vec()))
+        Some(Output::Write(reply.into_bytes()))
     }
 }
 
@@ -105,11 +116,17 @@ proptest! {
         most in 1..40_usize,
         pipelining in any::<bool>(),
         window in 1..200_usize,
+        domains in 1..5_usize,
+        most_domains in prop::option::of(1..4_usize),
     ) {
-        let keywords = match pipelining {
-            true => "250-mx.test\r\n250 PIPELINING\r\n",
-            false => "250 mx.test\r\n",
-        };
+        let mut keywords = "250-mx.test\r\n".to_owned();
+        if pipelining {
+            keywords.push_str("250-PIPELINING\r\n");
+        }
+        if let Some(most) = most_domains {
+            keywords.push_str(&format!("250-LIMITS RCPTDOMAINMAX={most}\r\n"));
+        }
+        keywords.push_str("250 HELP\r\n");
         let config = Config::builder("client.test".parse().unwrap())
             .security(Security::Cleartext)
             .window(Window::FULL_DUPLEX.with_replies(window))
@@ -121,16 +138,19 @@ proptest! {
             verdicts: verdicts.concat(),
             most,
             keywords,
+            most_domains: most_domains.unwrap_or(usize::MAX),
+            domains: BTreeSet::new(),
             line: Vec::new(),
             in_content: false,
             recipients: Vec::new(),
             stored: Vec::new(),
-            replies: VecDeque::from(["220 mx.test\r\n"]),
+            replies: VecDeque::from(["220 mx.test\r\n".to_owned()]),
         });
         let mut number = 0;
         let mut ids = Vec::new();
         for each in &verdicts {
-            let recipients = (number..number + each.len()).map(|number| format!("{number}@x.test"));
+            let recipients = (number..number + each.len())
+                .map(|number| format!("{number}@{}.test", number * number % domains));
             ids.push(pair.connection.submit(Mail::new("a@x.test", recipients, TEXT).unwrap()));
             number += each.len();
         }

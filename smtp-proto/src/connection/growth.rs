@@ -45,16 +45,49 @@ fn recipients_in_transactions_of_one_or_a_hundred() {
         ("250-mx.test\r\n250 PIPELINING\r\n", 20),
         ("250-mx.test\r\n250 PIPELINING\r\n", 100),
     ] {
-        let run = |count| {
-            let recipients = (0..count).map(|number| format!("r@{number}.test"));
-            let mail = Mail::new("a@x.test", recipients, TEXT).unwrap();
-            let mut pair = pair(keywords, most, Pipelining::Transactions);
-            let id = pair.connection.submit(mail);
-            let outcome = pair.drive(|connection| connection.poll_outcome(id));
-            assert!(outcome.unwrap().is_accepted());
-        };
-        assert_linear(keywords, 500, run);
+        recipients_are_linear(keywords, most, usize::MAX);
     }
+}
+
+#[test]
+fn recipients_of_a_few_domains_in_transactions() {
+    for (keywords, most) in [
+        (
+            "250-mx.test\r\n250-PIPELINING\r\n250 LIMITS RCPTMAX=20 RCPTDOMAINMAX=2\r\n",
+            20,
+        ),
+        (
+            "250-mx.test\r\n250-PIPELINING\r\n250 LIMITS RCPTDOMAINMAX=2\r\n",
+            20,
+        ),
+    ] {
+        for domains in [1, 2, 3] {
+            recipients_are_linear(keywords, most, domains);
+        }
+    }
+}
+
+/// Sends to recipients of this many domains, in turn, in as few transactions as a server that
+/// takes `most` recipients at a time allows.
+fn recipients_are_linear(keywords: &'static str, most: usize, domains: usize) {
+    let run = |count| {
+        let recipients = (0..count).map(|number| format!("r{number}@{}.test", number % domains));
+        let mail = Mail::new("a@x.test", recipients, TEXT).unwrap();
+        let mut pair = pair(keywords, most, Pipelining::Transactions);
+        let id = pair.connection.submit(mail);
+        let outcome = pair.drive(|connection| connection.poll_outcome(id));
+        assert!(outcome.unwrap().is_accepted());
+        // MAIL and DATA of each transaction, and those rejected in the first.
+        let least = count + 2 * count.div_ceil(most) + 1;
+        if domains < usize::MAX {
+            let commands = pair.peer.commands;
+            assert!(
+                commands < least + 200,
+                "{keywords}: {commands} commands for {count} recipients of {domains} domains"
+            );
+        }
+    };
+    assert_linear(keywords, 500, run);
 }
 
 #[test]

@@ -263,7 +263,7 @@ impl Transaction {
             return Progress::Blocked;
         }
         io.begin_mail();
-        self.recipients.begin();
+        self.recipients.begin(seen.most());
         self.next = self.next_rcpt(0, seen);
         Progress::Sent
     }

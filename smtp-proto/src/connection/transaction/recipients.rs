@@ -5,6 +5,7 @@
 //! recipient without a final status to the last one asked for, so that the work of all transactions
 //! grows with the recipients, not with their square.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
@@ -20,6 +21,8 @@ pub(super) struct Recipients {
     /// within a transaction they are in the caller's order. Empty without a limit on domains, where
     /// positions are indices.
     order: Vec<usize>,
+    /// The number of the domain of each recipient, by its index; empty with the order.
+    domains: Vec<Option<usize>>,
     limits: Limits,
     /// The first position without a final status.
     open: usize,
@@ -45,6 +48,7 @@ impl Recipients {
             end: list.len(),
             list,
             order: Vec::new(),
+            domains: Vec::new(),
             limits: Limits::of(ServerLimits::default()),
             open: 0,
             asked: 0,
@@ -55,7 +59,7 @@ impl Recipients {
     pub(super) fn limit(&mut self, limits: ServerLimits) {
         self.limits = Limits::of(limits);
         if self.limits.domains < self.list.len() {
-            self.order = by_domain(&self.list);
+            (self.order, self.domains) = by_domain(&self.list);
         }
     }
 
@@ -81,28 +85,28 @@ impl Recipients {
         }
     }
 
-    /// Begins a transaction: decides which domains it is for.
-    pub(super) fn begin(&mut self) {
+    /// Begins a transaction: decides which domains it is for. `most` is the limit that earlier
+    /// replies have shown.
+    pub(super) fn begin(&mut self, most: usize) {
         if self.order.is_empty() {
             return;
         }
-        let (mut domains, mut last) = (0_usize, None);
+        // More are not asked for, and stay where they are.
+        let most = self.limits.recipients.min(most);
+        let end = (self.order.len()).min(self.open.saturating_add(most));
+        // Those that an earlier transaction left are in the caller's order, so a domain may come
+        // more than once.
+        let (mut seen, mut last) = (BTreeSet::new(), None);
         let beyond = |position: &usize| {
-            let domain = self.at(*position).and_then(|each| each.path.domain());
-            if domain.is_some() && !same_domain(domain, last) {
-                domains = domains.saturating_add(1);
+            let domain = self.domain(*position);
+            if domain != last {
+                seen.extend(domain);
                 last = domain;
             }
-            domains > self.limits.domains
+            seen.len() > self.limits.domains
         };
-        self.end = (self.open..self.order.len())
-            .find(beyond)
-            .unwrap_or(self.order.len());
-        // More are not asked for, and stay where they are.
-        let end = self
-            .end
-            .min(self.open.saturating_add(self.limits.recipients));
-        if let Some(part) = self.order.get_mut(self.open..end) {
+        self.end = (self.open..end).find(beyond).unwrap_or(end);
+        if let Some(part) = self.order.get_mut(self.open..self.end) {
             part.sort_unstable();
         }
     }
@@ -172,6 +176,13 @@ impl Recipients {
         self.open = open;
     }
 
+    /// The number of the domain of the recipient at this position, if it has one.
+    fn domain(&self, position: usize) -> Option<usize> {
+        step();
+        let index = self.index(position)?;
+        self.domains.get(index).copied().flatten()
+    }
+
     fn at(&self, position: usize) -> Option<&Addressee> {
         step();
         self.index(position).and_then(|index| self.list.get(index))
@@ -208,8 +219,9 @@ fn same_domain(one: Option<&str>, other: Option<&str>) -> bool {
 }
 
 /// The indices of the recipients, those of one domain after each other: domains in the order in
-/// which they first occur, after the recipients without one.
-fn by_domain(list: &[Addressee]) -> Vec<usize> {
+/// which they first occur, after the recipients without one. And the number of the domain of each
+/// recipient, by its index.
+fn by_domain(list: &[Addressee]) -> (Vec<usize>, Vec<Option<usize>>) {
     let domain = |index: usize| list.get(index).and_then(|each| each.path.domain());
     let folded = |index: usize| {
         let domain = domain(index).unwrap_or_default();
@@ -224,5 +236,13 @@ fn by_domain(list: &[Addressee]) -> Vec<usize> {
         let first = group.first().copied();
         (first.and_then(domain).is_some(), first)
     });
-    groups.concat()
+    let mut numbers = alloc::vec![None; list.len()];
+    for (number, group) in groups.iter().enumerate() {
+        for index in *group {
+            if let Some(place) = numbers.get_mut(*index) {
+                *place = domain(*index).map(|_| number);
+            }
+        }
+    }
+    (groups.concat(), numbers)
 }
