@@ -93,9 +93,10 @@
 //! greeting, 30 for TLS, 60 for a reply, 10 minutes for the final reply to a message. For relays
 //! and LMTP they are those of [`Timeouts::rfc5321`](proto::Timeouts::rfc5321): 5 minutes for most.
 //!
-//! Only the system's resolver of names, which [`Client::connect`] uses, has no time limit. A
-//! program that cannot wait for it resolves the name by other means and uses
-//! [`Client::connect_to`].
+//! Two calls have no time limit: the system's resolver of names, which [`Client::connect`] uses,
+//! and the function of a [`TokenSource`]. A program that cannot wait for the resolver resolves the
+//! name by other means and uses [`Client::connect_to`]. A function that fetches tokens sets the
+//! timeout of its HTTP client.
 //!
 //! The client writes all that it may before it reads. It cannot deadlock with a server that also
 //! blocks on writing: the core never has more in flight than socket buffers are sure to hold.
