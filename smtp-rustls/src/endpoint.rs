@@ -28,8 +28,8 @@ pub use self::host::HostErrorKind;
 pub use self::proxy::{ProxyServer, ProxyServerError};
 pub use self::url::{UrlError, UrlErrorKind, UrlPart};
 
-/// A server and how to connect to it: host and port or Unix socket, security, credentials, trust,
-/// time limits.
+/// A server and how to connect to it: host and port or Unix socket, proxy, security, credentials,
+/// trust, time limits.
 ///
 /// Cheap to clone. One endpoint serves any number of connections, which can resume each other's TLS
 /// sessions. Neither its `Debug` nor its `Display`, a URL, shows a secret. A driver connects by

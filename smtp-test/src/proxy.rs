@@ -12,8 +12,9 @@ use crate::{Output, Peer, TlsInfo};
 /// A proxy before a peer: SOCKS5 (RFC 1928) or HTTP with the method CONNECT (RFC 9110, section
 /// 9.3.6).
 ///
-/// It connects to nothing: [`peer`](Self::peer) puts it before the one server that it has, whatever
-/// host the client names, and [`requests`](Self::requests) says which. Clones share the record.
+/// It opens no connection. [`peer`](Self::peer) puts it before a server, which every request
+/// reaches, whatever host it names; [`requests`](Self::requests) returns the hosts. Clones share
+/// that record.
 ///
 /// ```
 /// use smtp_test::{Config, Machine, Output, Peer, Proxy};
@@ -140,7 +141,7 @@ impl Proxy {
         }
     }
 
-    /// The servers that clients asked for, as `host:port`, in order.
+    /// The destinations that clients requested, as `host:port`, in order.
     pub fn requests(&self) -> Vec<String> {
         let requests = self.requests.lock();
         requests.unwrap_or_else(PoisonError::into_inner).clone()

@@ -77,7 +77,7 @@ impl Server {
 
     /// Starts a server that is reached through a proxy: [`addr`](Self::addr) is that of the proxy.
     ///
-    /// With `tls`, the proxy is reached by TLS; that to the server is a matter of `config`.
+    /// `tls` is for the connection to the proxy. TLS to the server is an option of `config`.
     ///
     /// ```
     /// use smtp_test::{Config, Proxy, Server};

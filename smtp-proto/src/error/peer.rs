@@ -69,7 +69,7 @@ impl Peer {
         self
     }
 
-    /// The same server at this address; that of the proxy, if there is one.
+    /// The same server at this address. With a proxy it is the address of the proxy.
     #[must_use]
     pub fn at(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
@@ -86,7 +86,7 @@ impl Peer {
         self.proxy.as_deref()
     }
 
-    /// The address of the connection, if it is known; that of the proxy, if there is one.
+    /// The address of the connection, if it is known. With a proxy it is the address of the proxy.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
