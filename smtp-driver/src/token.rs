@@ -11,7 +11,7 @@
 //! | a token is about to end | another is fetched 60 seconds before, or after half of a lifetime under 2 minutes |
 //! | the server rejects a token | another is fetched, once, however many connections report it |
 //! | the source returns the token that is kept | it is the same token, with the new lifetime |
-//! | the source returns the rejected token again | [`TokenError::SameToken`]; if it was asked before the rejection, it is asked again |
+//! | the source returns the rejected token again | [`TokenError::SameToken`]; if the fetch began before the rejection, another fetch follows |
 //! | the server rejects the token after that too | [`TokenError::Rejected`], during a pause |
 //! | the source fails | all that wait get the error, and those that ask during a pause |
 //!
@@ -34,8 +34,8 @@ pub(crate) use self::login::Login;
 pub use self::shared::{Fetching, SharedKeeper, Turn};
 pub use self::source::TokenSource;
 
-/// Fails a connection that wants a token, which nobody fetches any more. It then ends without
-/// waiting for one.
+/// Fails a connection that wants a token, when its caller gives up the fetch. The connection then
+/// ends without waiting for the token.
 pub fn forgo_token(connection: &mut Connection) {
     connection.fail_token(io::Error::other("the connection is ended without a token").into());
 }
