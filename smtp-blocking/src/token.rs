@@ -36,8 +36,10 @@ use crate::{Client, Stream};
 ///
 /// The function is called when there is no token, when the token is about to end, and, with
 /// [`TokenRequest::Refreshed`], when the server has rejected it. One thread calls it; the others
-/// that want a token wait for it, each until the time limit of its connection. The
-/// [module](smtp_driver::token) has the rules.
+/// that want a token wait for it, each until the time limit of its connection.
+///
+/// A token is renewed 60 seconds before its end. A rejected token is replaced once. A function that
+/// fails is called again after a pause of 1 second, which doubles up to 60 seconds.
 ///
 /// The time limits of the connection run while the function does: give its HTTP client a limit
 /// below that of [the token](crate::Timeouts::with_token). If the token comes later, that

@@ -36,7 +36,10 @@ use super::{SharedKeeper, Token, TokenId, Turn};
 /// [`TokenRequest::Refreshed`], when the server has rejected it. Its future is polled by one of the
 /// connections that wait for the token, and dropped with that connection, or when the [time
 /// limit](smtp_proto::Timeouts::with_token) of that connection is reached; another connection then
-/// calls the function. The [module](super) has the rules.
+/// calls the function.
+///
+/// A token is renewed 60 seconds before its end. A rejected token is replaced once. A function that
+/// fails is called again after a pause of 1 second, which doubles up to 60 seconds.
 #[derive(Clone)]
 pub struct TokenSource {
     inner: Arc<Inner>,
@@ -81,7 +84,8 @@ impl TokenSource {
     /// Cancel safe: another connection that waits then fetches.
     ///
     /// # Errors
-    /// Those of [`TokenKeeper::finish`](super::TokenKeeper::finish).
+    /// The error of the function, a token that cannot be sent, or a
+    /// [`TokenError`](crate::token::TokenError).
     pub async fn token(&self, after: Option<TokenId>) -> Result<(TokenId, Secret), TransportError> {
         let Inner { fetch, keeper } = &*self.inner;
         loop {
