@@ -80,11 +80,11 @@ impl TokenSource {
 
     /// Waits for a token, and fetches it if no other thread does. `None` if the time is over
     /// before another thread has it.
-    fn token(&self, after: Option<TokenId>, until: Option<Instant>) -> Option<Fetched> {
+    fn token(&self, until: Option<Instant>) -> Option<Fetched> {
         let Inner { fetch, keeper } = &*self.inner;
         let mut waiter = Waiter::of_thread();
         loop {
-            match keeper.poll_token(after, waiter.waker()) {
+            match keeper.poll_token(None, waiter.waker()) {
                 Poll::Ready(Ok(Turn::Token(id, secret))) => return Some(Ok((id, secret))),
                 Poll::Ready(Ok(Turn::Fetch(fetching))) => {
                     let request = fetching.request();
@@ -112,7 +112,7 @@ impl fmt::Debug for TokenSource {
     }
 }
 
-/// Where the token of a login comes from, and the token that was given to the last connection.
+/// Where the token of a login comes from, and the token that was given to its connection.
 #[derive(Debug)]
 pub(crate) struct Login<'a> {
     source: Option<&'a TokenSource>,
@@ -138,7 +138,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.log_in(&mut Login::new(Some(tokens)))
     }
 
-    /// The same; the login remembers the token for the next connection.
+    /// The same, for a login that may have no source.
     pub(crate) fn log_in(&mut self, login: &mut Login<'_>) -> Result<(), Error> {
         let Some(source) = login.source else {
             return self.ready();
@@ -147,7 +147,8 @@ impl<S: Stream, W: Wire> Client<S, W> {
             self.fetch(login, source);
         }
         let ready = self.ready();
-        if let Some(given) = login.given {
+        // The next connection gets another token only if the server has rejected this one.
+        if let Some(given) = login.given.take() {
             let is_refreshed = self.connection().has_refreshed_token();
             let keeper = &source.inner.keeper;
             keeper.report(given, ready.as_ref().copied(), is_refreshed);
@@ -157,7 +158,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
 
     /// Fetches a token, within the time limit of the connection.
     fn fetch(&mut self, login: &mut Login<'_>, source: &TokenSource) {
-        let fetched = source.token(login.given, self.alarm());
+        let fetched = source.token(self.alarm());
         if self.alarm().is_some_and(|until| until <= Instant::now()) {
             // The limit is reached, unless the server has closed the connection before.
             return;

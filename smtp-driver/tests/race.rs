@@ -15,10 +15,13 @@ use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use smtp_driver::proto::{Error, ErrorKind, Security, Time, Timeout, Timeouts};
+use smtp_driver::proto::sasl::TokenRequest;
+use smtp_driver::proto::{Credentials, Error, ErrorKind, Security, Time, Timeout, Timeouts};
+use smtp_driver::token::TokenSource;
 use smtp_driver::{Clock, Driver, Runtime};
 use smtp_rustls::{Attempts, Endpoint, Target};
 use smtp_test::{Action, Config, MemoryServer, Stage};
@@ -176,7 +179,18 @@ impl Network {
     /// Connects. Time jumps to the next alarm when nothing else can happen, `jumps` times at most.
     fn connect(&self, jumps: usize) -> Option<Result<(), Error>> {
         let clock = || self.clock.clone();
-        let mut connect = pin!(Driver::connect(self.attempts(), clock, |target| self.open(target)));
+        self.run(
+            jumps,
+            Driver::connect(self.attempts(), clock, |target| self.open(target)),
+        )
+    }
+
+    fn run<T>(
+        &self,
+        jumps: usize,
+        connecting: impl Future<Output = Result<T, Error>>,
+    ) -> Option<Result<(), Error>> {
+        let mut connect = pin!(connecting);
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..=jumps {
             if let Poll::Ready(result) = connect.as_mut().poll(&mut cx) {
@@ -303,5 +317,48 @@ fn a_future_that_is_dropped_leaves_no_connect() {
             assert!(jumps > 5);
             break;
         }
+    }
+}
+
+#[test]
+fn a_token_that_the_server_has_not_rejected_is_kept_for_the_next_address() {
+    for action in [
+        Action::reply("454 4.7.0 temporary failure"),
+        Action::reply("421 4.3.2 shutting down").then_close(),
+        Action::cut(),
+    ] {
+        let good = || Config::new().token("alice", "good");
+        let network = Network::new([
+            Host::Accepts(0, Box::new(good().on(Stage::Auth, action.clone()))),
+            Host::Accepts(0, Box::new(good())),
+        ]);
+        let endpoint = Endpoint::builder("mail.example.org")
+            .security(Security::Cleartext)
+            .dangerous_credentials_in_cleartext()
+            .credentials(Credentials::fetched_token("alice").unwrap())
+            .build()
+            .unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&requests);
+        let tokens = TokenSource::new(move |request| {
+            kept.lock().unwrap().push(request);
+            async { io::Result::Ok("good") }
+        });
+        let clock = || network.clock.clone();
+        let attempts = endpoint.attempts(network.addresses());
+        let connecting = Driver::connect_with_tokens(attempts, Some(&tokens), clock, |target| {
+            network.open(target)
+        });
+        let connected = network.run(usize::MAX, connecting).unwrap();
+        assert!(
+            connected.is_ok(),
+            "{action:?}: {:#}",
+            connected.unwrap_err()
+        );
+        assert_eq!(
+            *requests.lock().unwrap(),
+            [TokenRequest::Cached],
+            "{action:?}"
+        );
     }
 }

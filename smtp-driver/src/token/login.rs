@@ -9,7 +9,7 @@ use smtp_proto::{Connection, Error, Wire};
 use super::{TokenId, TokenSource};
 use crate::{Driver, Runtime};
 
-/// Where the token of a login comes from, and the token that was given to the last connection.
+/// Where the token of a login comes from, and the token that was given to its connection.
 #[derive(Debug)]
 pub(crate) struct Login<'a> {
     source: Option<&'a TokenSource>,
@@ -24,15 +24,12 @@ impl<'a> Login<'a> {
         }
     }
 
-    /// Reports the end of a login on this connection.
-    fn end(&self, login: Result<(), &Error>, connection: &Connection) {
-        if let Self {
-            source: Some(source),
-            given: Some(given),
-        } = self
-        {
+    /// Reports the end of a login on this connection. The next connection gets another token only
+    /// if the server has rejected this one.
+    fn end(&mut self, login: Result<(), &Error>, connection: &Connection) {
+        if let (Some(source), Some(given)) = (self.source, self.given.take()) {
             let is_refreshed = connection.has_refreshed_token();
-            source.keeper().report(*given, login, is_refreshed);
+            source.keeper().report(given, login, is_refreshed);
         }
     }
 }
@@ -51,7 +48,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         self.log_in(&mut Login::new(Some(tokens))).await
     }
 
-    /// The same; the login remembers the token for the next connection.
+    /// The same, for a login that may have no source.
     pub(crate) async fn log_in(&mut self, login: &mut Login<'_>) -> Result<(), Error> {
         let Some(source) = login.source else {
             return self.drive(Connection::poll_ready).await;
@@ -71,7 +68,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     /// Fetches a token, and drives the connection meanwhile.
     async fn fetch(&mut self, login: &mut Login<'_>, source: &TokenSource) {
         let fetched = {
-            let mut fetching = pin!(source.token(login.given));
+            let mut fetching = pin!(source.token(None));
             let mut driving = pin!(self.drive(Connection::poll_ready));
             poll_fn(|cx| match fetching.as_mut().poll(cx) {
                 Poll::Ready(fetched) => Poll::Ready(Some(fetched)),
