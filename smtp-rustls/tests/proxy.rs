@@ -709,6 +709,25 @@ fn the_environment_names_a_proxy_and_the_servers_without_one() {
     }
 }
 
+#[cfg(feature = "idna")]
+#[test]
+fn entries_of_no_proxy_are_for_u_labels_and_a_labels() {
+    let names = ["b\u{fc}cher.test", "B\u{dc}CHER.test", "xn--bcher-kva.test"];
+    for entry in names {
+        for host in names {
+            for prefix in ["", ".", "*."] {
+                let variable = |name: &str| match name {
+                    "ALL_PROXY" => Some("socks5://proxy.test".to_owned()),
+                    "NO_PROXY" => Some(format!("{prefix}{entry}")),
+                    _ => None,
+                };
+                let proxy = ProxyServer::from_variables(&format!("mail.{host}"), 25, variable);
+                assert!(proxy.unwrap().is_none(), "{prefix}{entry}: {host}");
+            }
+        }
+    }
+}
+
 #[test]
 fn entries_of_no_proxy_are_for_domains_addresses_networks_and_ports() {
     // An entry, the servers that it is for, and those that it is not for.

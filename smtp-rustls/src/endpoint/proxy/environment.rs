@@ -1,9 +1,10 @@
 //! The proxy that the environment of a program names.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::ProxyServer;
-use crate::endpoint::UrlError;
+use crate::endpoint::{UrlError, host};
 
 impl ProxyServer {
     /// The proxy that the environment of this process names for a server; `None` if it names none,
@@ -26,7 +27,8 @@ impl ProxyServer {
     /// | `192.0.2.0/24`, `2001:db8::/32` | the addresses of that network |
     ///
     /// Names are not resolved: an entry with an address is for a `host` that is an address. Upper and
-    /// lower case are equal. Other entries are ignored.
+    /// lower case are equal, and with the feature `idna` a U-label and its A-label. Other entries are
+    /// ignored.
     ///
     /// ```
     /// use smtp_rustls::{Endpoint, ProxyServer};
@@ -130,8 +132,9 @@ fn without_brackets(host: &str) -> &str {
 fn is_domain_of(domain: &str, host: &str) -> bool {
     let domain = domain.strip_prefix('*').unwrap_or(domain);
     let domain = domain.strip_prefix('.').unwrap_or(domain);
-    let domain = domain.strip_suffix('.').unwrap_or(domain).as_bytes();
-    let host = host.strip_suffix('.').unwrap_or(host).as_bytes();
+    let (domain, host) = (with_a_labels(domain), with_a_labels(host));
+    let domain = domain.strip_suffix('.').unwrap_or(&domain).as_bytes();
+    let host = host.strip_suffix('.').unwrap_or(&host).as_bytes();
     if domain.is_empty() {
         return false;
     }
@@ -143,6 +146,14 @@ fn is_domain_of(domain: &str, host: &str) -> bool {
         return false;
     };
     end.eq_ignore_ascii_case(domain) && (above.is_empty() || above.ends_with(b"."))
+}
+
+/// A domain with A-labels in place of U-labels, as an endpoint has it; as it is, if that cannot be.
+fn with_a_labels(domain: &str) -> Cow<'_, str> {
+    if domain.is_ascii() {
+        return domain.into();
+    }
+    host::parse(domain).map_or(domain.into(), |(name, _)| name.into())
 }
 
 /// Whether an address is this one, or in this network.
