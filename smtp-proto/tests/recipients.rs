@@ -6,9 +6,14 @@ use crate::common;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use std::task::Poll;
+
 use common::pair::Pair;
+use common::taker::Taker;
 use proptest::prelude::*;
-use smtp_proto::{Config, Mail, Pipelining, RecipientStatus, Security, Window};
+use smtp_proto::{
+    Config, Connection, Mail, Pipelining, RecipientStatus, Security, Seed, Time, Window,
+};
 use smtp_test::{Output, Peer};
 
 /// What a server says to one recipient.
@@ -177,6 +182,68 @@ proptest! {
         prop_assert_eq!(stored, accepted);
         prop_assert_eq!(count, number);
     }
+}
+
+/// All output at a time, and all replies to it at a time.
+#[test]
+fn any_number_of_messages_begin_again_at_once() {
+    for keywords in [
+        "250-mx.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n",
+        "250-mx.test\r\n250 PIPELINING\r\n",
+    ] {
+        for level in [Pipelining::Transactions, Pipelining::Speculative] {
+            for count in 1..8 {
+                begin_again(keywords, level, count);
+            }
+        }
+    }
+}
+
+fn begin_again(keywords: &'static str, level: Pipelining, count: usize) {
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .window(Window::FULL_DUPLEX)
+        .pipelining(level)
+        .build()
+        .unwrap();
+    let mut connection = Connection::new(Arc::new(config), Seed::from_bytes([7; 32]));
+    let mut server = Taker::new(keywords, 1);
+    let mail = || Mail::new("a@x.test", ["b@x.test", "c@x.test", "d@x.test"], TEXT).unwrap();
+    let ids: Vec<_> = (0..count).map(|_| connection.submit(mail())).collect();
+    let mut outcomes = vec![None; count];
+    let mut now = Time::ORIGIN;
+    for _ in 0..1000 {
+        for (id, outcome) in ids.iter().zip(&mut outcomes) {
+            if outcome.is_none()
+                && let Poll::Ready(result) = connection.poll_outcome(*id)
+            {
+                *outcome = Some(result.unwrap().is_accepted());
+            }
+        }
+        let mut moved = false;
+        while let Some(transmit) = connection.poll_transmit(now) {
+            let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+            server.handle_input(&bytes);
+            connection.handle_sent(now, bytes.len());
+            moved = true;
+        }
+        let mut replies = Vec::new();
+        while let Some(Output::Write(reply)) = server.poll_output() {
+            replies.extend(reply);
+        }
+        if !replies.is_empty() {
+            connection.handle_input(now, &replies);
+            moved = true;
+        }
+        if !moved {
+            if outcomes.iter().all(Option::is_some) {
+                break;
+            }
+            now = now.max(connection.poll_timeout().unwrap());
+            connection.handle_timeout(now);
+        }
+    }
+    assert_eq!(outcomes, vec![Some(true); count], "{keywords} {level:?}");
 }
 
 const TEXT: &str = "From: <a@x.test>\r\nDate: Mon, 30 Nov 2026 12:00:00 +0000\r\n\r\nhello\r\n";

@@ -108,6 +108,7 @@ impl Queue {
     }
 
     /// Moves the first item, a message that must begin again, after the messages that have begun.
+    /// Those that must begin again stay in the order of submission.
     pub(crate) fn put_back_front(&mut self) {
         if self.send_cursor == 0 {
             return;
@@ -118,7 +119,8 @@ impl Queue {
                 self.next(),
                 Some(Queued::Mail(transaction)) if !transaction.is_untouched()
             );
-            let index = self.send_cursor.saturating_add(usize::from(begun));
+            let from = self.send_cursor.saturating_add(usize::from(begun));
+            let index = self.search(from, item.number());
             self.items.insert(index.min(self.items.len()), item);
             self.unsent = self.unsent.saturating_add(1);
         }
@@ -180,8 +182,8 @@ impl Queue {
 
     /// The index of the item with this number.
     ///
-    /// Numbers ascend, except for messages that began again, which are at most one item behind the
-    /// send cursor. As many items as are in flight are searched one by one, the others are not.
+    /// Numbers ascend after the send cursor. Before it they do not where messages began again, so
+    /// those items are searched one by one, if they have to be.
     fn find(&self, number: u64) -> Option<usize> {
         let is_it = |index: &usize| {
             step();
@@ -192,14 +194,27 @@ impl Queue {
         if is_it(&0) {
             return Some(0);
         }
-        let sorted = self.items.partition_point(|item| {
+        let after = self.send_cursor.saturating_add(1);
+        [0, after]
+            .map(|from| self.search(from, number))
+            .into_iter()
+            .find(is_it)
+            .or_else(|| (0..after).find(is_it))
+    }
+
+    /// The index of the first item with this number or a greater one, if numbers ascend from `from`
+    /// on.
+    fn search(&self, from: usize, number: u64) -> usize {
+        let (mut low, mut high) = (from, self.items.len());
+        while low < high {
             step();
-            item.number() < number
-        });
-        if is_it(&sorted) {
-            return Some(sorted);
+            let middle = low.midpoint(high);
+            match self.items.get(middle) {
+                Some(item) if item.number() < number => low = middle.saturating_add(1),
+                _ => high = middle,
+            }
         }
-        (0..=self.send_cursor.saturating_add(1)).find(is_it)
+        low
     }
 
     /// Counts a message that is no longer from the send cursor on.
