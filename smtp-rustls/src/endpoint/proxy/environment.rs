@@ -153,7 +153,7 @@ fn with_a_labels(domain: &str) -> Cow<'_, str> {
     if domain.is_ascii() {
         return domain.into();
     }
-    host::parse(domain).map_or(domain.into(), |(name, _)| name.into())
+    host::parse(domain).map_or_else(|_| domain.into(), |(name, _)| name.into())
 }
 
 /// Whether an address is this one, or in this network.
