@@ -36,7 +36,9 @@ use super::{SharedKeeper, Token, TokenId, Turn};
 /// [`TokenRequest::Refreshed`], when the server has rejected it. Its future is polled by one of the
 /// connections that wait for the token, and dropped with that connection, or when the [time
 /// limit](smtp_proto::Timeouts::with_token) of that connection is reached; another connection then
-/// calls the function.
+/// calls the function. While nothing polls that connection, the others wait in vain, each until its
+/// time limit: a task that takes outcomes from a stream must not wait, between two of them, for
+/// another connection with the same source.
 ///
 /// A token is renewed 60 seconds before its end. A rejected token is replaced once. A function that
 /// fails is called again after a pause of 1 second, which doubles up to 60 seconds.
