@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use smtp_proto::{Error, Time};
 use smtp_rustls::{Attempts, Session, Target};
 
+use crate::lazy_alarm::LazyAlarm;
 use crate::token::{Login, TokenSource};
 use crate::{Clock, Driver, Runtime};
 
@@ -77,8 +78,8 @@ where
     F: Future<Output = io::Result<(S, Option<SocketAddr>)>>,
 {
     let mut connects = Connects(Vec::new());
-    let mut alarm = pin!(None);
-    let mut set_for = None;
+    let alarm = pin!(None);
+    let mut alarm = LazyAlarm::new(alarm);
     poll_fn(|cx| {
         while !attempts.is_over() {
             let now = clock.now();
@@ -95,17 +96,9 @@ where
             let Some(until) = attempts.poll_timeout() else {
                 continue;
             };
-            if set_for != Some(until) {
-                alarm.set(clock.alarm(until));
-                set_for = Some(until);
-            }
-            let Some(alarm) = alarm.as_mut().as_pin_mut() else {
-                return Poll::Pending;
-            };
-            if alarm.poll(cx).is_pending() {
+            if alarm.poll(cx, clock, until).is_pending() {
                 return Poll::Pending;
             }
-            set_for = None;
         }
         Poll::Ready(None)
     })
