@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use smtp_driver::token::{SharedKeeper, Token, TokenId, Turn};
+use smtp_driver::token::{SharedKeeper, Token, TokenId, Turn, poll_wanted};
 use smtp_proto::sasl::TokenRequest;
-use smtp_proto::{Connection, Error, Secret, TransportError, Wire};
+use smtp_proto::{Error, Secret, TransportError, Wire};
 
 use crate::mailer::Waiter;
 use crate::{Client, Stream};
@@ -172,14 +172,5 @@ impl<S: Stream, W: Wire> Client<S, W> {
             Some(Err(error)) => self.connection_mut().fail_token(error),
             None => {}
         }
-    }
-}
-
-/// Asks whether a token is wanted, or the server is ready.
-fn poll_wanted(connection: &mut Connection) -> Poll<Result<bool, Error>> {
-    match connection.poll_token()? {
-        Poll::Ready(Some(_)) => Poll::Ready(Ok(true)),
-        Poll::Ready(None) => connection.poll_ready().map_ok(|()| false),
-        Poll::Pending => Poll::Pending,
     }
 }

@@ -25,14 +25,27 @@ mod shared;
 mod source;
 
 use std::io;
+use std::task::Poll;
 
-use smtp_proto::Connection;
+use smtp_proto::{Connection, Error};
 
 pub use self::keeper::{Answer, Fetch, Token, TokenError, TokenId, TokenKeeper};
 #[cfg(feature = "rustls")]
 pub(crate) use self::login::Login;
 pub use self::shared::{Fetching, SharedKeeper, Turn};
 pub use self::source::TokenSource;
+
+/// Asks whether a token is wanted, before the server is ready for messages.
+///
+/// # Errors
+/// The failure of the connection.
+pub fn poll_wanted(connection: &mut Connection) -> Poll<Result<bool, Error>> {
+    match connection.poll_token()? {
+        Poll::Ready(Some(_)) => Poll::Ready(Ok(true)),
+        Poll::Ready(None) => connection.poll_ready().map_ok(|()| false),
+        Poll::Pending => Poll::Pending,
+    }
+}
 
 /// Fails a connection that wants a token, when its caller gives up the fetch. The connection then
 /// ends without waiting for the token.

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use smtp_proto::{Connection, Error, Wire};
 
-use super::{TokenId, TokenSource};
+use super::{TokenId, TokenSource, poll_wanted};
 use crate::{Driver, Runtime};
 
 /// Where the token of a login comes from, and the token that was given to its connection.
@@ -56,8 +56,8 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         let ready = loop {
             match self.drive(poll_wanted).await {
                 // In a box, since most logins are over without it.
-                Ok(Wanted::Token) => Box::pin(self.fetch(login, source)).await,
-                Ok(Wanted::Nothing) => break Ok(()),
+                Ok(true) => Box::pin(self.fetch(login, source)).await,
+                Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };
@@ -85,20 +85,5 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
             Some(Err(error)) => self.smtp_mut().fail_token(error),
             None => {}
         }
-    }
-}
-
-/// What a connection wants before it is ready.
-enum Wanted {
-    Token,
-    Nothing,
-}
-
-/// Asks whether a token is wanted, or the server is ready.
-fn poll_wanted(connection: &mut Connection) -> Poll<Result<Wanted, Error>> {
-    match connection.poll_token()? {
-        Poll::Ready(Some(_)) => Poll::Ready(Ok(Wanted::Token)),
-        Poll::Ready(None) => connection.poll_ready().map_ok(|()| Wanted::Nothing),
-        Poll::Pending => Poll::Pending,
     }
 }
