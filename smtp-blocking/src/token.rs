@@ -87,12 +87,10 @@ impl TokenSource {
             match keeper.poll_token(None, waiter.waker()) {
                 Poll::Ready(Ok(Turn::Token(id, secret))) => return Some(Ok((id, secret))),
                 Poll::Ready(Ok(Turn::Fetch(fetching))) => {
-                    let request = fetching.request();
-                    let result = fetch(request);
+                    let result = fetch(fetching.request());
                     match fetching.finish(result) {
-                        // It is asked for again, if the server has rejected it meanwhile.
-                        Err(_) if request == TokenRequest::Cached => continue,
-                        finished => return Some(finished),
+                        Poll::Ready(finished) => return Some(finished),
+                        Poll::Pending => continue,
                     }
                 }
                 Poll::Ready(Err(error)) => return Some(Err(error)),

@@ -133,18 +133,25 @@ impl Fetching<'_> {
         self.request
     }
 
-    /// Takes the result. Returns the token for the connection that fetched it.
+    /// Takes the result. Returns the token for the connection that fetched it; pending if that
+    /// has to ask again, since the server may have rejected the token meanwhile.
     ///
     /// # Errors
     /// Those of [`TokenKeeper::finish`].
     pub fn finish(
         mut self,
         result: Result<Token, TransportError>,
-    ) -> Result<(TokenId, Secret), TransportError> {
+    ) -> Poll<Result<(TokenId, Secret), TransportError>> {
         let now = self.keeper.now();
         let fetch = self.fetch.take().expect("finished once");
-        self.keeper
-            .wake_after(|keeper| keeper.finish(now, fetch, result))
+        let finished = self
+            .keeper
+            .wake_after(|keeper| keeper.finish(now, fetch, result));
+        match finished {
+            // The answer to the next question is this error, or another fetch.
+            Err(_) if self.request == TokenRequest::Cached => Poll::Pending,
+            finished => Poll::Ready(finished),
+        }
     }
 }
 

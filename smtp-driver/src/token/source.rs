@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use smtp_proto::sasl::TokenRequest;
 use smtp_proto::{Secret, TransportError};
@@ -94,12 +95,9 @@ impl TokenSource {
             match poll_fn(|cx| keeper.poll_token(after, cx.waker())).await? {
                 Turn::Token(id, secret) => return Ok((id, secret)),
                 Turn::Fetch(fetching) => {
-                    let request = fetching.request();
-                    let result = fetch(request).await;
-                    match fetching.finish(result) {
-                        // It is asked for again, if the server has rejected it meanwhile.
-                        Err(_) if request == TokenRequest::Cached => {}
-                        finished => return finished,
+                    let result = fetch(fetching.request()).await;
+                    if let Poll::Ready(finished) = fetching.finish(result) {
+                        return finished;
                     }
                 }
             }

@@ -10,12 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use smtp_driver::proto::sasl::TokenRequest;
-use smtp_driver::token::{SharedKeeper, Token, TokenSource, Turn};
+use smtp_driver::proto::{Secret, TransportError};
+use smtp_driver::token::{Fetching, SharedKeeper, Token, TokenId, TokenSource, Turn};
 
-type Fetched = Result<
-    (smtp_driver::token::TokenId, smtp_driver::proto::Secret),
-    smtp_driver::proto::TransportError,
->;
+type Fetched = Result<(TokenId, Secret), TransportError>;
 
 /// A token server: it counts the requests, and answers when it is told to.
 #[derive(Clone, Default)]
@@ -176,7 +174,7 @@ fn a_hundred_threads_want_a_token_and_one_fetches_it() {
                             while asked.load(Ordering::SeqCst) < 100 {
                                 thread::yield_now();
                             }
-                            fetching.finish(Ok("t0k3n".into())).unwrap();
+                            finished(fetching, Ok("t0k3n".into())).unwrap();
                             return;
                         }
                         Poll::Ready(Err(error)) => panic!("{error}"),
@@ -204,7 +202,7 @@ fn a_token_that_is_rejected_while_the_source_returns_it_again_is_refreshed() {
         panic!("it does not fetch");
     };
     let ended = Token::new("cached").with_lifetime(Duration::ZERO);
-    let (id, _) = fetching.finish(Ok(ended)).unwrap();
+    let (id, _) = finished(fetching, Ok(ended)).unwrap();
     let mut task = Task::new(&source);
     task.run();
     assert!(keeper.poll_token(Some(id), Waker::noop()).is_pending());
@@ -296,7 +294,7 @@ fn a_waker_may_ask_for_a_token() {
     let waker = Waker::from(Arc::clone(&asks));
     assert!(asks.0.poll_token(None, &waker).is_pending());
     assert!(asks.0.poll_token(None, &waker).is_pending());
-    fetching.finish(Ok("t0k3n".into())).unwrap();
+    finished(fetching, Ok("t0k3n".into())).unwrap();
     assert_eq!(asks.1.load(Ordering::SeqCst), 1);
 }
 
@@ -311,7 +309,7 @@ fn no_text_shows_the_token() {
     let Poll::Ready(Ok(Turn::Fetch(fetching))) = polled else {
         panic!("{shown}");
     };
-    let (first, secret) = fetching.finish(Ok(token.clone())).unwrap();
+    let (first, secret) = finished(fetching, Ok(token.clone())).unwrap();
     shown += &format!(
         "{secret:?}{keeper:?}{:?}",
         keeper.poll_token(None, Waker::noop())
@@ -320,7 +318,7 @@ fn no_text_shows_the_token() {
     else {
         panic!("{shown}");
     };
-    let error = fetching.finish(Ok(token)).unwrap_err();
+    let error = finished(fetching, Ok(token)).unwrap_err();
     shown += &format!("{error} {error:?} {error:#?} {keeper:#?}");
     let source = TokenSource::new(|_| async { io::Result::Ok(CANARY) });
     shown += &format!("{source:?}");
@@ -328,4 +326,12 @@ fn no_text_shows_the_token() {
         shown.contains("Secret") && !shown.contains("Canary"),
         "{shown}"
     );
+}
+
+/// The result of a fetch after which nothing has to be asked again.
+fn finished(fetching: Fetching<'_>, result: Result<Token, TransportError>) -> Fetched {
+    match fetching.finish(result) {
+        Poll::Ready(finished) => finished,
+        Poll::Pending => panic!("it has to be asked again"),
+    }
 }
