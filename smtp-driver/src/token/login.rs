@@ -68,7 +68,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     /// Fetches a token, and drives the connection meanwhile.
     async fn fetch(&mut self, login: &mut Login<'_>, source: &TokenSource) {
         let fetched = {
-            let mut fetching = pin!(source.token(None));
+            let mut fetching = pin!(source.token());
             let mut driving = pin!(self.drive(Connection::poll_ready));
             poll_fn(|cx| match fetching.as_mut().poll(cx) {
                 Poll::Ready(fetched) => Poll::Ready(Some(fetched)),

@@ -81,18 +81,18 @@ impl TokenSource {
         }
     }
 
-    /// Waits for a token, and fetches it if no other connection does; `after` is the one that the
-    /// server rejected, if the connection had one.
+    /// Waits for a token, and fetches it if no other connection does. What became of it is
+    /// [reported](SharedKeeper::report) to the [keeper](Self::keeper).
     ///
     /// Cancel safe: another connection that waits then fetches.
     ///
     /// # Errors
     /// The error of the function, a token that cannot be sent, or a
     /// [`TokenError`](crate::token::TokenError).
-    pub async fn token(&self, after: Option<TokenId>) -> Result<(TokenId, Secret), TransportError> {
+    pub async fn token(&self) -> Result<(TokenId, Secret), TransportError> {
         let Inner { fetch, keeper } = &*self.inner;
         loop {
-            match poll_fn(|cx| keeper.poll_token(after, cx.waker())).await? {
+            match poll_fn(|cx| keeper.poll_token(None, cx.waker())).await? {
                 Turn::Token(id, secret) => return Ok((id, secret)),
                 Turn::Fetch(fetching) => {
                     let result = fetch(fetching.request()).await;

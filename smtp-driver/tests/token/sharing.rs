@@ -100,7 +100,7 @@ impl Task {
         let source = source.clone();
         let woken = Arc::new(Woken(AtomicUsize::new(1)));
         Self {
-            future: Box::pin(async move { source.token(None).await }),
+            future: Box::pin(async move { source.token().await }),
             waker: Arc::clone(&woken).into(),
             woken,
             result: None,
