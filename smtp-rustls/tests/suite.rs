@@ -15,6 +15,7 @@ mod hints;
 mod keys;
 mod opportunistic;
 mod proxy;
+mod proxy_environment;
 #[cfg(feature = "tracing")]
 mod spans;
 mod truncation;
