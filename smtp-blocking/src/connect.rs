@@ -41,10 +41,7 @@ use crate::{Client, Socket, TokenSource};
 /// [streamed](smtp_proto::MailBuilder::streamed). Later failures are in the outcome; one after the
 /// outcome is known changes nothing.
 pub fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
-    let mut client = Client::connect(endpoint)?;
-    let outcome = client.send(mail)?;
-    let _ = client.quit();
-    Ok(outcome)
+    send_over(Client::connect(endpoint)?, mail)
 }
 
 /// As [`send`], with the token of this source: for credentials of a
@@ -57,7 +54,11 @@ pub fn send_with_tokens(
     mail: Mail,
     tokens: &TokenSource,
 ) -> Result<Outcome, Error> {
-    let mut client = Client::connect_with_tokens(endpoint, tokens)?;
+    send_over(Client::connect_with_tokens(endpoint, tokens)?, mail)
+}
+
+/// Sends a message over a connection of its own.
+fn send_over(mut client: Client, mail: Mail) -> Result<Outcome, Error> {
     let outcome = client.send(mail)?;
     let _ = client.quit();
     Ok(outcome)

@@ -46,10 +46,7 @@ use crate::{Client, Socket};
 /// [streamed](smtp_proto::MailBuilder::streamed). Later failures are in the outcome; one after the
 /// outcome is known changes nothing.
 pub async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
-    let mut client = Client::connect(endpoint).await?;
-    let outcome = client.send(mail).await?;
-    let _ = client.quit().await;
-    Ok(outcome)
+    send_over(Client::connect(endpoint).await?, mail).await
 }
 
 /// As [`send`], with the token of this source: for credentials of a
@@ -64,7 +61,11 @@ pub async fn send_with_tokens(
     mail: Mail,
     tokens: &TokenSource,
 ) -> Result<Outcome, Error> {
-    let mut client = Client::connect_with_tokens(endpoint, tokens).await?;
+    send_over(Client::connect_with_tokens(endpoint, tokens).await?, mail).await
+}
+
+/// Sends a message over a connection of its own.
+async fn send_over(mut client: Client, mail: Mail) -> Result<Outcome, Error> {
     let outcome = client.send(mail).await?;
     let _ = client.quit().await;
     Ok(outcome)
