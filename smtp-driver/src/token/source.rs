@@ -82,7 +82,7 @@ impl TokenSource {
     }
 
     /// Waits for a token, and fetches it if no other connection does. What became of it is
-    /// [reported](SharedKeeper::report) to the [keeper](Self::keeper).
+    /// reported to the [keeper](Self::keeper).
     ///
     /// Cancel safe: another connection that waits then fetches.
     ///
